@@ -1,0 +1,103 @@
+"""Chapter 01's exercises: the mistakes that learners make are found, other right styles are not."""
+
+import math
+import re
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from quantedu.exercises import chapter_01 as chapter
+
+WRONG = {  # exercise → the mistake in words → an answer that makes it
+    "encode_power_of_two": {
+        "no bias": lambda k: (k % 32) << 10,
+        "bias 16": lambda k: (k + 16) << 10,
+        "no subnormals": lambda k: max(k + 15, 0) << 10,
+        "subnormals one step off": lambda k: (k + 15) << 10 if k >= -14 else 1 << (k + 25),
+        "the number, not its code": lambda k: 2.0**k,
+        "E = 0 counted as an exponent": lambda k: (k + 15) << 10 if k >= -15 else 1 << (k + 24),
+    },
+    "last_integer": {
+        "without the hidden one": lambda m: 2**m,
+        "one too small": lambda m: 2 ** (m + 1) - 1,
+        "one too large": lambda m: 2 ** (m + 1) + 1,
+        "a power too large": lambda m: 2 ** (m + 2),
+    },
+    "next_up": {
+        "always one more": lambda c: c + 1,
+        "beyond infinity": lambda c: 1 if c & 0x7FFF == 0 else c - 1 if c & 0x8000 else c + 1,
+        "zeros step to each other": lambda c: (
+            c
+            if c & 0x7FFF > 0x7C00 or c == 0x7C00
+            else (0 if c == 0x8000 else c - 1 if c & 0x8000 else c + 1)
+        ),
+        "the number, not its code": lambda c: float(c),
+        "downward": lambda c: c - 1 if c else 0x8001,
+    },
+    "sort_key": {
+        "the codes": lambda codes: codes,
+        "signed integers": lambda codes: codes.view(np.int16),
+        "minus in uint16": lambda codes: np.where(
+            codes & 0x8000, -(codes & np.uint16(0x7FFF)), codes
+        ),
+        "magnitudes": lambda codes: codes & 0x7FFF,
+        "the numbers": lambda codes: codes.view(np.float16),
+        "another shape": lambda codes: codes[:, None].astype(int),
+    },
+    "decode_fnuz": {
+        "bias 7": lambda c: float(np.uint8(c).view(ml_dtypes.float8_e4m3fn)),
+        "NaN on top": lambda c: math.nan if c & 0x7F == 0x7F else chapter._decode_fnuz_spec(c),
+        "minus zero": lambda c: -0.0 if c == 0x80 else chapter._decode_fnuz_spec(c),
+        "hidden one in E = 0": lambda c: (
+            (-1) ** (c >> 7) * 2.0 ** ((c >> 3 & 15) - 8) * (1 + c % 8 / 8)
+        ),
+    },
+}
+
+ALSO_RIGHT = {
+    "encode_power_of_two": [
+        lambda k: int(np.float16(2.0**k).view(np.uint16)),
+        lambda k: np.float16(2.0**k).view(np.uint16),
+    ],
+    "last_integer": [lambda m: 1 << (m + 1), lambda m: np.int64(2) << m, lambda m: 2.0 ** (m + 1)],
+    "next_up": [
+        lambda c: int(np.nextafter(np.uint16(c).view(np.float16), np.float16(np.inf)).view("u2")),
+        lambda c: np.nextafter(np.uint16(c).view(np.float16), np.float16(np.inf)).view("u2"),
+    ],
+    "sort_key": [
+        lambda codes: np.where(codes >= 0x8000, 0xFFFF - codes.astype(int), codes + 0x8000),
+        lambda codes: codes ^ np.where(codes & 0x8000, 0xFFFF, 0x8000).astype(np.uint16),
+    ],
+    "decode_fnuz": [lambda c: float(np.uint8(c).view(ml_dtypes.float8_e4m3fnuz))],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "mistake"), [(name, mistake) for name in WRONG for mistake in WRONG[name]]
+)
+def test_a_typical_mistake_is_found(name, mistake):
+    verdict = getattr(chapter, name).check(WRONG[name][mistake])
+    assert verdict.state == "wrong", verdict
+
+
+@pytest.mark.parametrize("name", ALSO_RIGHT)
+def test_a_right_answer_of_another_style_passes(name):
+    for answer in ALSO_RIGHT[name]:
+        with np.errstate(all="ignore"):
+            verdict = getattr(chapter, name).check(answer)
+        assert verdict.state == "right", verdict
+
+
+def test_three_mistakes_are_tried_of_each_exercise():
+    exercises = {name for name, e in vars(chapter).items() if isinstance(e, chapter.Exercise)}
+    assert set(WRONG) == set(ALSO_RIGHT) == exercises
+    assert all(len(mistakes) >= 3 for mistakes in WRONG.values())
+
+
+def test_a_wrong_answer_is_shown_on_the_input_where_it_fails():
+    message = chapter.next_up.check(lambda code: code + 1).message
+    code, expected, got = (int(n) for n in re.findall(r"\d+", message))
+    assert got == code + 1
+    assert expected == chapter._next_up_spec(code)
+    assert code == 0x7BFF or code >= 0x7C00
