@@ -595,21 +595,7 @@ class FloatFormat:
     # At the door
 
     def _check_codes(self, codes: Any) -> np.ndarray:
-        codes = np.asarray(codes)
-        if codes.size == 0 and codes.dtype.kind == "f":  # np.asarray([]) is an array of floats
-            codes = codes.astype(self.code_dtype)
-        if codes.dtype.kind not in "iu":
-            raise TypeError(
-                f"codes must be integers 0 … 2^{self.bits} − 1, not {codes.dtype}; "
-                f"encode(x) makes codes from numbers"
-            )
-        fits_anyway = codes.dtype.kind == "u" and 8 * codes.dtype.itemsize <= self.bits
-        if codes.size and not fits_anyway:
-            last = 2**self.bits - 1
-            if codes.min() < 0 or codes.max() > last:
-                wrong = (codes < 0) | (codes > last)
-                raise ValueError(f"codes of {self.name} are 0 … {last}; got {_first(codes, wrong)}")
-        return codes
+        return _as_codes(codes, self.name, self.bits, 2**self.bits)
 
     def _refuse_what_has_no_code(self, x: np.ndarray) -> None:
         if self.has_nan or x.size == 0:
@@ -674,6 +660,22 @@ def _first(values: np.ndarray, wrong: np.ndarray) -> str:
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
     position = where[0] if len(where) == 1 else where
     return f"{np.count_nonzero(wrong)} of {values.size}, the first {values[where]!s} at {position}"
+
+
+def _as_codes(codes: Any, whose: str, bits: int, n_codes: int) -> np.ndarray:
+    """Codes as an array of integers, refused where one is not 0 … n_codes − 1."""
+    codes = np.asarray(codes)
+    if codes.size == 0 and codes.dtype.kind == "f":  # np.asarray([]) is an array of floats
+        codes = codes.astype(np.uint8)
+    if codes.dtype.kind not in "iu":
+        raise TypeError(
+            f"codes must be integers 0 … 2^{bits} − 1, not {codes.dtype}; "
+            f"encode(x) makes codes from numbers"
+        )
+    if codes.size and (codes.min() < 0 or codes.max() >= n_codes):
+        wrong = (codes < 0) | (codes > n_codes - 1)
+        raise ValueError(f"codes of {whose} are 0 … {n_codes - 1}; got {_first(codes, wrong)}")
+    return codes
 
 
 def _as_real(x: Any) -> tuple[np.ndarray, np.dtype]:

@@ -1,0 +1,28 @@
+"""Every notebook of the course runs from top to bottom in JupyterLab, as a learner runs it."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_runs_and_shows_its_widgets(lab, path):
+    book = lab(path, run=False)
+    assert book.run_all(), "a cell failed"
+    notebook = book.page.evaluate("() => jupyterapp.shell.currentWidget.context.model.toJSON()")
+    widgets = 0
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            shown = f"{''.join(cell['source'])}\n{output}"
+            expected = "raises-exception" in cell["metadata"].get("tags", [])
+            assert output["output_type"] != "error" or expected, shown
+            assert output.get("name") != "stderr", shown
+            widgets += "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    book.page.wait_for_function(
+        "count => document.querySelectorAll('.qe').length >= count", arg=widgets
+    )
+    assert book.errors == []
