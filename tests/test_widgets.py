@@ -84,11 +84,11 @@ def test_what_is_typed_gives_the_code(typed, code):
 @pytest.mark.parametrize(
     ("fmt", "typed", "said"),
     [
-        (qe.FP16, "abc", "abc cannot be read as a number; type a decimal"),
+        (qe.FP16, "abc", "“abc” cannot be read as a number; type one such as 0.1"),
         (qe.FP16, "", "there is no number; type"),
         (qe.FP16, "   ", "there is no number"),
         (qe.FP16, "1/0", "divides by zero; for infinity type inf"),
-        (qe.FP16, "0,1", "a decimal such as 0.1"),
+        (qe.FP16, "0,1", "cannot be read as a number; type one such as 0.1"),
         (qe.FP16, "1 2", "cannot be read"),
         (qe.FP16, "1/3/5", "cannot be read"),
         (qe.FP16, "1e99999", "cannot be read"),  # would take minutes to write out
@@ -172,7 +172,8 @@ def test_fp64_is_what_python_rounds_to(q):
 @given(st.sampled_from([qe.FP32, qe.FP16, qe.BF16, qe.TF32, TINY]), rationals, st.booleans())
 def test_no_neighbour_is_nearer(fmt, q, tie):
     if tie:  # between two numbers
-        x, above = float(fmt.round(float(q))), float(fmt.neighbours(float(fmt.round(float(q))))[1])
+        x = float(fmt.round(float(min(max(q, -(2**1000)), 2**1000))))
+        above = float(fmt.neighbours(x)[1])
         if not (math.isfinite(x) and math.isfinite(above)):
             return
         q = (Fraction(x) + Fraction(above)) / 2
@@ -196,7 +197,7 @@ def test_e8m0_takes_tiny_numbers_to_its_smallest_as_encode_does():
     assert math.isnan(BitInspector(qe.E8M0, "0").value)
 
 
-@given(st.sampled_from(qe.FORMATS), st.floats(width=64))
+@given(st.sampled_from(qe.FORMATS), st.floats(allow_nan=False) | st.just(math.nan))
 def test_a_float_typed_gets_the_code_that_encode_gives(fmt, x):
     if (math.isnan(x) and not fmt.has_nan) or (x < 0 and not fmt.signed):
         return
@@ -471,6 +472,7 @@ def test_a_question_asked_again_keeps_its_prediction():
     other = predict(question, ["a", "c"])
     assert other is not box
     assert other.predicted == ""
+    assert box.comm is None  # the old one left the page
     assert predict(next(asked), ["a", "b"]).predicted == ""
 
 
