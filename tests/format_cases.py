@@ -33,6 +33,8 @@ CUSTOM = (
     FloatFormat("E3M4 around 2^-1066", 3, 4, bias=1071),
     FloatFormat("E9M5", 9, 5),
     FloatFormat("E11M4", 11, 4),
+    FloatFormat("E4M12", 4, 12),  # float16 has its range, not its precision
+    FloatFormat("E7M30", 7, 30),  # and this is so with float32
 )
 EVERY = (*FORMATS, *CUSTOM)
 SMALL = tuple(fmt for fmt in EVERY if fmt.bits <= 8)
