@@ -672,7 +672,8 @@ def _as_codes(codes: Any, whose: str, bits: int, n_codes: int) -> np.ndarray:
             f"codes must be integers 0 … 2^{bits} − 1, not {codes.dtype}; "
             f"encode(x) makes codes from numbers"
         )
-    if codes.size and (codes.min() < 0 or codes.max() >= n_codes):
+    fit_anyway = codes.dtype.kind == "u" and np.iinfo(codes.dtype).max < n_codes
+    if codes.size and not fit_anyway and (codes.min() < 0 or codes.max() >= n_codes):
         wrong = (codes < 0) | (codes > n_codes - 1)
         raise ValueError(f"codes of {whose} are 0 … {n_codes - 1}; got {_first(codes, wrong)}")
     return codes
