@@ -1,18 +1,18 @@
-"""The pictures of the course: functions that draw into Axes and give them back.
+"""The pictures of the course: functions that draw into the Axes `ax` and give them back.
 
-With `ax=None` they make a figure of notebook width, which the notebook shows; else they draw into
-the Axes given. Colours are Okabe and Ito's (Color Universal Design, 2008), which colour-blind
-readers can tell apart, and never the only sign: fields carry letters, classes and formats shapes of
-their own. What is drawn can be read back: artists carry the name of what they show as their `gid`.
-Titles stand at the left: `ax.set_title(text, loc="left")` replaces one.
+With `ax=None` they make a figure of notebook width, which the notebook shows. Colours are Okabe and
+Ito's (Color Universal Design, 2008), which colour-blind readers can tell apart, and never the only
+sign: fields carry letters, classes and formats shapes of their own. What is drawn can be read back:
+artists carry the name of what they show as their `gid`. Titles stand at the left:
+`ax.set_title(text, loc="left")` replaces one.
 """
 
-import functools
+import contextlib
 import io
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, cycle
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +21,6 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.markers import TICKDOWN, TICKUP
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from quantedu.formats import FORMATS, TF32, FloatFormat
 
@@ -45,74 +44,57 @@ STYLE: dict[str, Any] = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
     "axes.edgecolor": "#666666",
-    "legend.frameon": False,
     "hatch.linewidth": 0.7,
     "figure.constrained_layout.use": True,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.grid", "legend.frameon"), False),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "white"),
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
 }
 
 Formats = FloatFormat | Iterable[FloatFormat]
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
-def _styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Draw in our style, whatever the notebook's is, and leave that as it was."""
+@contextlib.contextmanager
+def _our_style() -> Iterator[None]:
+    """Our style for a while; rc_context would undo what Jupyter's backend sets on loading."""
+    kept = {name: plt.rcParams[name] for name in STYLE}
+    plt.rcParams.update(STYLE)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(kept)
 
-    @functools.wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
-        with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
 
-    return styled
-
-
-# How bits are laid out
+_styled = _our_style()  # as a decorator
 
 
 @_styled
 def bit_layout(formats: Formats = FORMATS, ax: Axes | None = None) -> Axes:
     """Sign, exponent and mantissa of formats, to scale: one row a format.
 
-    Parameters
-    ----------
-    formats : FloatFormat, or several
-    ax : Axes to draw into; None makes a figure
+    The `gid` of a bar is the format's name and the field.
 
-    Returns
-    -------
-    Axes; the `gid` of a bar is the format's name and the field
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `formats` are not formats, or none; if `ax` is no Axes.
-
-    Examples
-    --------
     >>> from quantedu.formats import BF16, FP16
     >>> to_png(bit_layout([FP16, BF16]))[1:4]
     b'PNG'
     """
     formats = _as_formats(formats)
     ax = _axes(ax, (8.5, 0.8 + 0.3 * len(formats)))
-    longest = max(32 if fmt == TF32 else fmt.bits for fmt in formats)
-    for row, fmt in enumerate(formats):
-        _draw_fields(ax, fmt, row, _width(ax) / (1.1 * longest))
-        end, word = fmt.bits, ""
-        if fmt == TF32:
-            ax.barh(row, 32 - end, 0.76, end, fill=False, edgecolor=ORIGINAL, hatch="....", lw=0.8)
-            end, word = 32, ", kept in a 32-bit word"
-        free = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # keeps the grid off the text
-        _beside(ax, f"{fmt.bits} bits{word}", end, row, bbox=free)
-    ax.set(title="Where the bits go: sign S, exponent E, mantissa M", xlabel="bits")
+    words = [32 if fmt == TF32 else fmt.bits for fmt in formats]
+    longest = max(words)
     ax.set(xlim=(0, 1.1 * longest), ylim=(len(formats) - 0.45, -0.55))
-    ax.set_xticks([word for word in (0, 4, 8, 16, 32, 64) if word <= longest])
+    for row, (fmt, word) in enumerate(zip(formats, words)):
+        _draw_fields(ax, fmt, row)
+        label, unused = f"{fmt.bits} bits", word - fmt.bits
+        if unused:
+            dotted: dict[str, Any] = {"fill": False, "hatch": "....", "edgecolor": ORIGINAL}
+            ax.barh(row, unused, 0.76, fmt.bits, lw=0.8, **dotted)
+            label += f", kept in a {word}-bit word"
+        free = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # keeps the grid off the text
+        _beside(ax, label, word, row, bbox=free)
+    ax.set(title="Where the bits go: sign S, exponent E, mantissa M", xlabel="bits")
+    ax.set_xticks([tick for tick in (0, 4, 8, 16, 32, 64) if tick <= longest])
     ax.set_yticks(range(len(formats)), [fmt.name for fmt in formats])
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -123,51 +105,37 @@ def bit_layout(formats: Formats = FORMATS, ax: Axes | None = None) -> Axes:
 
 @_styled
 def bits(fmt: FloatFormat, code: Any, ax: Axes | None = None) -> Axes:
-    """The bits of one code, in boxes by field, with the formula and the exact value underneath.
+    """The bits of a code, 0 … 2^bits − 1, in boxes by field; below, the text of `fmt.explain`.
 
-    Parameters
-    ----------
-    fmt : FloatFormat
-    code : integer, 0 … 2^bits − 1
-    ax : Axes to draw into; None makes a figure
-
-    Returns
-    -------
-    Axes; the text below the boxes is that of `fmt.explain(code)`
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `fmt` is no format, `code` none of its codes, or `ax` no Axes.
-
-    Examples
-    --------
     >>> from quantedu.formats import FP16
     >>> to_png(bits(FP16, 0xC100))[1:4]
     b'PNG'
     """
     _require_format(fmt)
     heading, *formula = fmt.explain(code).split("\n")
-    kind = str(fmt.classify(code))
-    digits = f"{int(code):0{fmt.bits}b}"
+    digits, kind = f"{int(code):0{fmt.bits}b}", str(fmt.classify(code))
     per_row = 16 if fmt.bits <= 16 else 32
     rows = -(-fmt.bits // per_row)
     ax = _axes(ax, (8.5, 0.55 + 0.82 * rows + 0.17 * len(formula)))
+    center: dict[str, Any] = {"ha": "center", "va": "center"}
     for (name, start, count), value in zip(_fields(fmt), fmt.split(code)):
-        for index in range(start, start + count):
-            number = fmt.bits - 1 - index
-            _draw_bit(ax, index % per_row, -2.15 * (index // per_row), name, digits[index], number)
+        color, letter = FIELD_COLORS[name], name[0].upper()
         for row in range(rows):
-            left = max(start - row * per_row, 0)
-            right = min(start + count - row * per_row, per_row)
-            if left >= right:
-                continue
-            y = -2.15 * row - 0.18
-            ax.plot([left + 0.07, right - 0.07], [y, y], color=FIELD_COLORS[name], lw=2.5)
-            label = f"{name} {name[0].upper()}" if right - left > 4 else name[0].upper()
-            ends_here = start + count <= (row + 1) * per_row
-            label += f" = {value}" if ends_here else ", continued below"
-            ax.text((left + right) / 2, y - 0.15, label, ha="center", va="top", fontsize=8)
+            first, end = row * per_row, (row + 1) * per_row
+            y, places = -2.15 * row, range(max(start, first), min(start + count, end))
+            for place in places:
+                x, one = place - first + 0.5, digits[place] == "1"
+                face = {"facecolor": color if one else _tint(color), "edgecolor": color}
+                ax.add_patch(plt.Rectangle((x - 0.45, y), 0.9, 1, gid=name, **face))
+                ax.text(x, y + 0.48, digits[place], fontsize=11, weight=400 + 300 * one, **center)
+                number = str(fmt.bits - 1 - place)
+                ax.text(x, y + 1.2, number, fontsize=6.5, color="#555555", **center)
+            if places:
+                left, right = places.start - first, places.stop - first
+                ax.plot([left + 0.07, right - 0.07], [y - 0.18, y - 0.18], color=color, lw=2.5)
+                label = f"{name} {letter}" if len(places) > 4 else letter
+                label += f" = {value}" if start + count <= end else ", continued below"
+                ax.text((left + right) / 2, y - 0.33, label, ha="center", va="top", fontsize=8)
     y = 1.3 - 2.15 * rows
     ax.text(0.05, y, "\n".join(formula), va="top", size=8.5, family=MONOSPACE, linespacing=1.4)
     what = f"is a {kind} number" if kind in ("normal", "subnormal") else f"is {kind}"
@@ -177,70 +145,42 @@ def bits(fmt: FloatFormat, code: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw_bit(ax: Axes, x: float, y: float, field: str, digit: str, number: int) -> None:
-    """One box: pale for 0, full for 1, with the bit's number above it."""
-    color = FIELD_COLORS[field]
-    fill = color if digit == "1" else _tint(color)
-    ax.add_patch(plt.Rectangle((x + 0.05, y), 0.9, 1, facecolor=fill, edgecolor=color, gid=field))
-    weight = "bold" if digit == "1" else "normal"
-    ax.text(x + 0.5, y + 0.48, digit, ha="center", va="center", fontsize=11, weight=weight)
-    ax.text(x + 0.5, y + 1.2, str(number), ha="center", va="center", fontsize=6.5, color="#555555")
-
-
 def _fields(fmt: FloatFormat) -> list[tuple[str, int, int]]:
     """Name, first place from the left, and number of bits of the three fields."""
-    sign, exponent = int(fmt.signed), fmt.exponent_bits
-    starts, counts = (0, sign, sign + exponent), (sign, exponent, fmt.mantissa_bits)
-    return list(zip(FIELD_COLORS, starts, counts))
+    counts = int(fmt.signed), fmt.exponent_bits, fmt.mantissa_bits
+    return list(zip(FIELD_COLORS, accumulate((0, *counts)), counts))
 
 
-def _draw_fields(ax: Axes, fmt: FloatFormat, y: float, points_per_bit: float) -> None:
+def _draw_fields(ax: Axes, fmt: FloatFormat, y: float) -> None:
     """A format's fields as one row of bars, with a notch after every bit."""
+    points_per_bit = 72 * ax.get_window_extent().width / ax.figure.dpi / ax.get_xlim()[1]
     for name, start, count in _fields(fmt):
         if count:
-            color = FIELD_COLORS[name]
-            ax.barh(y, count, 0.76, start, color=color, gid=f"{fmt.name} {name}")
+            ax.barh(y, count, 0.76, start, color=FIELD_COLORS[name], gid=f"{fmt.name} {name}")
             label = f"{name[0].upper()} {count}"
             label = label if 4.4 * len(label) < points_per_bit * count else label[0]
-            middle = start + count / 2
-            ax.text(middle, y, label, ha="center", va="center_baseline", fontsize=7.5)
+            center = {"ha": "center", "va": "center_baseline"}
+            ax.text(start + count / 2, y, label, fontsize=7.5, **center)
     for low, high in ((-0.38, -0.24), (0.24, 0.38)):
         ax.vlines(range(1, fmt.bits), y + low, y + high, color="white", lw=0.6)
 
 
-# Where the numbers of a format lie
-
-
 @_styled
-def number_line(
-    fmt: FloatFormat,
-    log: bool = False,
-    low: float | None = None,
-    high: float | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def number_line(fmt: FloatFormat, log: bool = False, ax: Axes | None = None) -> Axes:
     """Every number of a format on a line, marked by its class.
 
-    Infinity and NaN, which have no place on the line, and zero on a logarithmic one, stand at its
-    ends. The legend counts the codes of each class in the whole format.
+    Infinity and NaN, which have no place on it, and zero on a logarithmic one, stand at its ends.
+    The legend counts the codes of each class.
 
     Parameters
     ----------
     fmt : FloatFormat of up to 16 bits
     log : False for all numbers on a linear axis, True for the positive ones on a logarithmic one
-    low, high : the part of the line to show; by default all of it
-    ax : Axes to draw into; None makes a figure
 
     Returns
     -------
-    Axes; one line artist a class, its `gid` the name of the class, its x the numbers themselves.
-        Of more than 256 numbers one in two, one in four … is drawn, as the axis then says.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `fmt` is no format or has more than 16 bits; if low … high is no interval or, on a
-        logarithmic line, not positive; if `ax` is no Axes.
+    Axes; one line artist a class, its `gid` the name of the class, its x the numbers themselves:
+        of more than 9 bits one in two, one in four …, as the axis then says
 
     Examples
     --------
@@ -253,72 +193,46 @@ def number_line(
     _require_format(fmt)
     values = fmt.values()
     classes = fmt.classify(np.arange(values.size))
-    finite = np.isfinite(values) & ((values > 0) | (not log))
-    low = float(values[finite].min()) if low is None else low
-    high = float(values[finite].max()) if high is None else high
-    _require_interval(low, high, positive=log)
+    shown = np.isfinite(values) & ((values > 0) | (not log))
+    stride = 2 ** max(fmt.bits - 9, 0)
     ax = _axes(ax, (8.5, 1.9))
-    if log:
-        _log2_axis(ax.xaxis, low, high)
-    else:
-        room = 0.045 * (high - low)
-        ax.set_xlim(low - room, high + room)
     ax.axhline(0, color=FAINT, lw=1, zorder=0)
-    inside = finite & (values >= low) & (values <= high)
-    stride = _stride(int(np.count_nonzero(inside)))
     handles = []
     for kind, (color, marker) in CLASSES.items():
         shape: dict[str, Any] = {"color": color, "marker": marker, "ls": "none", "ms": 6, "mew": 0}
         if kind in ("subnormal", "normal"):
             shape |= {"ms": 26 if kind == "normal" else 18, "mew": 0.9 if fmt.bits > 6 else 2.0}
-        x = _every(stride, values[inside & (classes == kind)])
+        x = _every(stride, values[shown & (classes == kind)])
         if x.size:
             ax.plot(x, np.zeros(x.size), gid=kind, zorder=3 if kind == "zero" else 2, **shape)
         label = f"{kind}: {np.count_nonzero(classes == kind):,}"
         handles.append(plt.Line2D([], [], label=label, **(shape | {"ms": 8, "mew": 2})))
-    _draw_beyond(ax, values, log)
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 0.98), "ncols": 5}
-    ax.legend(handles=handles, handletextpad=0.2, **place)
+    for there, place, height, kind, text, marker in (
+        (np.isposinf(values), 0.985, 0, "infinity", "+∞", ">"),
+        (np.isneginf(values) & (not log), 0.015, 0, "infinity", "−∞", "<"),
+        (np.isnan(values), 0.985, -0.75, "NaN", "NaN", "X"),
+        ((values == 0) & log, 0.015, 0, "zero", "0", "o"),
+    ):
+        if there.any():
+            look = {"transform": ax.get_yaxis_transform(), "gid": f"{kind} at the end"}
+            ax.plot(place, height, marker, color=CLASSES[kind][0], mew=0, ms=6, **look)
+            ax.text(place, height + 0.2, text, ha="center", va="bottom", fontsize=8, **look)
+    ax.margins(x=0.045)
     if log:
-        title = f"{_numbers(2**fmt.mantissa_bits)} from each power of two to the next"
+        _log2_axis(ax.xaxis)
+        binade, top = 2**fmt.mantissa_bits, np.count_nonzero(values[shown] >= 2.0**fmt.max_exponent)
+        title = f"{_numbers(binade, 'normal ')} from each power of two to the next"
+        title += f", {top} at the top" if top < binade else ""
     else:
-        half, limit = f"{np.median(np.abs(values[finite])):.4g}", _short(fmt.max)
+        half, limit = f"{np.median(np.abs(values[shown])):.4g}", _short(fmt.max)
         words = ("within ±", "within ±") if fmt.signed else ("at or below ", "up to ")
         title = f"half of the numbers lie {words[0]}{half}, all {words[1]}{limit}"
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 0.98), ncols=5, handletextpad=0)
     ax.set_title(f"{fmt.name}: {title}", pad=24)
     sparse = f"; one number in {stride} is drawn" if stride > 1 else ""
-    ax.set(ylim=(-1, 1.2), yticks=[])
-    ax.set_xlabel(f"value ({'logarithmic' if log else 'linear'}{sparse})")
+    ax.set(ylim=(-1, 1.2), yticks=[], xlabel=f"value ({ax.get_xscale()} scale{sparse})")
     ax.spines["left"].set_visible(False)
     return ax
-
-
-def _draw_beyond(ax: Axes, values: np.ndarray, log: bool) -> None:
-    """What has no place on the line, at its ends."""
-    ends = (
-        (np.isposinf(values).any(), 0.985, 0, "infinity", "+∞", ">"),
-        (np.isneginf(values).any() and not log, 0.015, 0, "infinity", "−∞", "<"),
-        (np.isnan(values).any(), 0.985, -0.75, "NaN", "NaN", "X"),
-        ((values == 0).any() and log, 0.015, 0, "zero", "0", "o"),
-    )
-    across = ax.get_yaxis_transform()  # x in fractions of the Axes
-    for there, x, y, kind, label, marker in ends:
-        if there:
-            shape: dict[str, Any] = {"color": CLASSES[kind][0], "marker": marker, "mew": 0, "ms": 6}
-            ax.plot([x], [y], gid=f"{kind} at the end", transform=across, **shape)
-            ax.text(x, y + 0.2, label, transform=across, ha="center", va="bottom", fontsize=8)
-
-
-def _stride(count: int) -> int:
-    """The power of two such that at most 256 of `count` numbers are left."""
-    return 2 ** max(0, math.ceil(math.log2(max(count, 1) / 256)))
-
-
-def _every(stride: int, x: np.ndarray) -> np.ndarray:
-    """Every stride-th of the numbers in the order of their codes, the smallest and the largest."""
-    if stride == 1 or not x.size:
-        return x
-    return np.unique(np.concatenate([x[::stride], [x.min(), x.max()]]))
 
 
 @_styled
@@ -331,54 +245,47 @@ def split_budget(exponent_bits: int, mantissa_bits: int, ax: Axes | None = None)
 
     Parameters
     ----------
-    exponent_bits : 1 … 10
-    mantissa_bits : 0 or more; with the sign at most 16 bits together
-    ax : Axes to draw into; None makes a figure
+    exponent_bits, mantissa_bits : 1 … 10, and 0 or more; with the sign at most 16 bits together
 
     Returns
     -------
-    Axes; the line with the `gid` "numbers" holds the positive numbers, thinned as in `number_line`
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is no such format or it has more than 16 bits; if `ax` is no Axes.
+    Axes; the lines "numbers" stand at the positive numbers, thinned as in `number_line`
 
     Examples
     --------
     >>> ax = split_budget(4, 3)
     >>> print(ax.get_title(loc="left"))
     8 bits as 1 + 4 + 3: from 2^-9 to 480, 8 numbers to each doubling
-    >>> to_png(ax)[1:4]
-    b'PNG'
+    >>> plt.close(ax.figure)
     """
-    fmt = _all_finite(exponent_bits, mantissa_bits)
-    values = fmt.values()
-    positive = values[values > 0]
-    most = max(min(fmt.bits - 1, 8), exponent_bits)
-    widest = _all_finite(most, fmt.bits - 1 - most)
+    both = exponent_bits + mantissa_bits
+    fmt, widest = (
+        FloatFormat(f"E{exponent}M{both - exponent}", exponent, both - exponent, specials="finite")
+        for exponent in (exponent_bits, max(min(both, 8), exponent_bits))
+    )
+    positive = fmt.values()[fmt.values() > 0]
     ax = _axes(ax, (8.5, 2.9))
-    _log2_axis(ax.xaxis, widest.smallest_subnormal, widest.max, margin=0.02)
-    stride = _stride(positive.size)
-    x = _every(stride, positive)
-    ax.plot(x, np.zeros(x.size), gid="numbers", ls="none", marker="none")
-    ax.vlines(x, 0, 0.24, color=QUANTIZED, lw=0.6)
+    ax.set(xlim=(widest.smallest_subnormal / 4, widest.max * 4), ylim=(0, 1), yticks=[])
+    ax.spines["left"].set_visible(False)
+    _log2_axis(ax.xaxis)
+    stride = 2 ** max(fmt.bits - 9, 0)
+    ax.vlines(_every(stride, positive), 0, 0.24, color=QUANTIZED, lw=0.6, gid="numbers")
 
     one = 2.0 ** max(fmt.min_exponent, 0)
     near = positive[(positive >= one) & (positive <= 2 * one)]
     zoom = ax.inset_axes((0.02, 0.47, 0.96, 0.15), gid="zoom")
     zoom.plot(near, np.zeros(near.size), marker=TICKUP, ms=16, color=QUANTIZED, ls="none")
-    zoom.set(xlim=(one, 2 * one), ylim=(0, 1), yticks=[], xticks=[one, 1.5 * one, 2 * one])
+    zoom.set(xlim=(one, 2 * one), xticks=[one, 1.5 * one, 2 * one], ylim=(0, 1), yticks=[])
+    zoom.spines["left"].set_visible(False)
     zoom.xaxis.set_major_formatter("{x:g}")
     zoom.tick_params(labelsize=8, pad=1, length=2)
-    zoom.spines["left"].set_visible(False)
     line = {"arrowstyle": "-", "color": ORIGINAL, "lw": 0.7}
     for below, above in ((one, 0.02), (2 * one, 0.98)):
         ax.annotate("", (below, 0.25), (above, 0.38), "data", "axes fraction", arrowprops=line)
     strip = ax.inset_axes((0.0, 0.79, 0.42, 0.18), gid="bits")
     strip.set(xlim=(0, fmt.bits), ylim=(-0.5, 0.5))
     strip.axis("off")
-    _draw_fields(strip, fmt, 0, 0.42 * _width(ax) / fmt.bits)
+    _draw_fields(strip, fmt, 0)
 
     decades = math.log10(fmt.max) - math.log10(fmt.smallest_subnormal)
     worst = 2 ** (mantissa_bits + 1) + 1
@@ -388,23 +295,17 @@ def split_budget(exponent_bits: int, mantissa_bits: int, ax: Axes | None = None)
         f"a normal number errs by at most 1/{worst} = {100 / worst:.2g} %"
     )
     ax.text(0.46, 0.98, stated, transform=ax.transAxes, va="top", linespacing=1.4)
-    ax.set_title(
-        f"{fmt.bits} bits as 1 + {exponent_bits} + {mantissa_bits}: "
-        f"from 2^{round(math.log2(fmt.smallest_subnormal))} to {_short(fmt.max)}, "
-        f"{_numbers(2**mantissa_bits)} to each doubling"
-    )
+    smallest, largest = f"2^{round(math.log2(fmt.smallest_subnormal))}", _short(fmt.max)
+    what = f"from {smallest} to {largest}, {_numbers(2**mantissa_bits)} to each doubling"
+    ax.set_title(f"{fmt.bits} bits as 1 + {exponent_bits} + {mantissa_bits}: {what}")
     drawn = "every positive number" if stride == 1 else f"one in {stride} of the positive numbers"
-    ax.set(ylim=(0, 1), yticks=[], xlabel=f"{drawn} of {fmt.name} (logarithmic)")
-    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(f"{drawn} of {fmt.name} (logarithmic)")
     return ax
 
 
-def _all_finite(exponent_bits: int, mantissa_bits: int) -> FloatFormat:
-    name = f"E{exponent_bits}M{mantissa_bits}"
-    return FloatFormat(name, exponent_bits, mantissa_bits, specials="finite")
-
-
-# Formats beside one another
+def _every(stride: int, x: np.ndarray) -> np.ndarray:
+    """Every stride-th of the numbers in the order of their codes, the smallest and the largest."""
+    return x if stride == 1 or not x.size else np.unique([*x[::stride], x.min(), x.max()])
 
 
 @_styled
@@ -416,19 +317,12 @@ def range_precision(
     Parameters
     ----------
     formats : FloatFormat, or several
-    ax : Axes to draw into; None makes a figure
-    tables : levels [K] by name, of formats that are a table of numbers and have no fields (NF4);
-        drawn apart
+    tables : levels [K], some positive, by name, of formats that are a table and have no fields
 
     Returns
     -------
     Axes; x is log2 of the number. The `gid` of a bar is the format's name, with "subnormal" after
         it for that part. What reaches beyond 2^±160 goes off the map if others do not.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `formats` are not formats, or none; if a table has no positive level; if `ax` is no Axes.
 
     Examples
     --------
@@ -437,7 +331,10 @@ def range_precision(
     b'PNG'
     """
     formats = _as_formats(formats)
-    levels = {name: _as_levels(name, table) for name, table in (tables or {}).items()}
+    levels = {name: np.asarray(table, dtype=np.float64) for name, table in (tables or {}).items()}
+    for name, table in levels.items():
+        if table.ndim != 1 or not np.isfinite(table).all() or not (table > 0).any():
+            raise ValueError(f"tables[{name!r}] must be finite levels, some positive, not {table}")
     ends = {fmt: (math.log2(fmt.smallest_subnormal), math.log2(fmt.max)) for fmt in formats}
     shown = [end for end in ends.values() if max(map(abs, end)) <= 160] or list(ends.values())
     first, last = min(low for low, _ in shown), max(high for _, high in shown)
@@ -461,10 +358,10 @@ def range_precision(
         ticks.append((y, "no fields"))
         y += 1
     ax.set_yticks(*zip(*ticks))
-    ax.set(xlim=(left, right), ylim=(y - (0.4 if levels else 0.9), -0.6))
     ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_locator(FixedLocator(_round_exponents(first, last)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda exponent, _: _power(exponent)))
+    exponents = _round_exponents(first, last)
+    ax.set_xticks(exponents, [_power(exponent) for exponent in exponents])
+    ax.set(xlim=(left, right), ylim=(y - (0.4 if levels else 0.9), -0.6))
     ax.axvline(0, color=FAINT, lw=0.8, zorder=0)
     ax.set_title("Exponent bits buy range (longer bars), mantissa bits precision (higher up)")
     ax.set(xlabel="positive numbers (hatched: subnormal)", ylabel="significand bits")
@@ -473,13 +370,12 @@ def range_precision(
 
 def _draw_range(ax: Axes, fmt: FloatFormat, y: float, left: float, right: float) -> None:
     """One bar of the map, its name and limits inside it, or beside it where there is more room."""
-    numbers = (fmt.smallest_subnormal, fmt.smallest_normal, fmt.max)
-    smallest, normal, largest = (math.log2(x) for x in numbers)
+    smallest, normal, largest = np.log2([fmt.smallest_subnormal, fmt.smallest_normal, fmt.max])
     start, middle, end = np.clip([smallest, normal, largest], left, right)
-    color = CLASSES["subnormal"][0]
-    look: dict[str, Any] = {"facecolor": _tint(color), "edgecolor": color, "hatch": "/////"}
     if middle > start:
-        ax.barh(y, middle - start, 0.74, start, lw=0, gid=f"{fmt.name} subnormal", **look)
+        color = CLASSES["subnormal"][0]
+        look = {"facecolor": _tint(color), "edgecolor": color, "hatch": "/////", "lw": 0}
+        ax.barh(y, middle - start, 0.74, start, gid=f"{fmt.name} subnormal", **look)
     ax.barh(y, end - middle, 0.74, middle, color=CLASSES["normal"][0], gid=fmt.name)
     label = f"{fmt.name}: {_power(smallest)} … {_short(fmt.max)}"
     if start > smallest or end < largest:
@@ -495,164 +391,40 @@ def _draw_range(ax: Axes, fmt: FloatFormat, y: float, left: float, right: float)
 
 
 @_styled
-def spacing(
-    formats: Formats, ax: Axes | None = None, low: float | None = None, high: float | None = None
-) -> Axes:
-    """Distance from a number to the next larger one (ulp), against its magnitude.
+def spacing(formats: Formats, ax: Axes | None = None) -> Axes:
+    """Distance from a number to the next larger one (ulp), for magnitudes from 2^-26 to 2^18.
 
-    Parameters
-    ----------
-    formats : FloatFormat, or several
-    ax : Axes to draw into; None makes a figure
-    low, high : the magnitudes to show; by default those of the formats, within 2^-26 … 2^18
+    Each format is a line, its `gid` the name, with a point at every power of two.
 
-    Returns
-    -------
-    Axes; one line a format, its `gid` the name, with a point wherever the distance changes
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `formats` are not formats, or none; if low … high is no positive interval, or holds no
-        number; if `ax` is no Axes.
-
-    Examples
-    --------
-    >>> from quantedu.formats import BF16, FP16
-    >>> ax = spacing([FP16, BF16])
-    >>> float(ax.lines[0].get_ydata()[-1])      # the last step of FP16, from 32768 to 65504
+    >>> from quantedu.formats import FP16
+    >>> ax = spacing(FP16)
+    >>> float(ax.lines[0].get_ydata()[-1])      # the last step, from 32768 to 65504
     32.0
-    >>> to_png(ax)[1:4]
-    b'PNG'
+    >>> plt.close(ax.figure)
     """
     formats = _as_formats(formats)
-    curves = []
     for fmt in formats:
-        first = round(math.log2(fmt.smallest_subnormal))
-        exponents = np.array([first, *range(fmt.min_exponent + 1, fmt.max_exponent + 1)])
-        ulp = np.ldexp(1.0, np.maximum(exponents, fmt.min_exponent) - fmt.mantissa_bits)
-        curves.append((np.append(np.ldexp(1.0, exponents), fmt.max), np.append(ulp, ulp[-1])))
-    ax = _draw_lines(ax, formats, curves, *_magnitudes(formats, low, high))
+        if fmt.smallest_subnormal >= 2.0**18 or fmt.max <= 2.0**-26:
+            raise ValueError(f"{fmt.name} has no numbers from 2^-26 to 2^18; leave it out")
+    ax = _axes(ax, (8.5, max(4.2, 1.4 + 0.25 * len(formats))))
+    lines = []
+    for fmt, color, dashes in zip(formats, cycle(LINE_COLORS), cycle(LINE_DASHES)):
+        low, high = max(fmt.smallest_subnormal, 2.0**-26), min(fmt.max, 2.0**18)
+        powers = np.arange(math.log2(low), math.ceil(math.log2(high)))
+        x = np.append(2.0**powers, high)
+        ulp = 2.0 ** (np.maximum(np.frexp(x)[1] - 1, fmt.min_exponent) - fmt.mantissa_bits)
+        look: dict[str, Any] = {"color": color, "ls": dashes, "lw": 2, "drawstyle": "steps-post"}
+        lines += ax.plot(x, ulp, label=fmt.name, gid=fmt.name, **look)
+        if high == fmt.max:
+            ax.plot(x[-1:], ulp[-1:], "|", ms=9, mew=2, color=color)
+    ax.margins(x=0)
+    _log2_axis(ax.xaxis)
+    _log2_axis(ax.yaxis)
+    lines.sort(key=lambda line: -line.get_ydata()[-1])  # named in the order of their ends
+    ax.legend(handles=lines, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3.5)
     ax.set_title("The distance to the next number doubles with every power of two")
     ax.set(xlabel="magnitude of the number", ylabel="distance to the next (ulp)")
     return ax
-
-
-@_styled
-def errors_against_magnitude(
-    formats: Formats, ax: Axes | None = None, low: float | None = None, high: float | None = None
-) -> Axes:
-    """The largest relative error of rounding to nearest, against the magnitude of what is rounded.
-
-    Parameters
-    ----------
-    formats : FloatFormat, or several
-    ax : Axes to draw into; None makes a figure
-    low, high : the magnitudes to show; by default those of the formats and a little below, within
-        2^-26 … 2^18
-
-    Returns
-    -------
-    Axes; one line a format, its `gid` the name: for every doubling the largest relative error
-        |round(x) − x| / x of 512 numbers and the tie above the power of two. It is 1 where all
-        becomes zero, and ends with the format.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `formats` are not formats, or none, or so precise that float64 cannot measure their
-        errors; if low … high is no positive interval, or holds no number; if `ax` is no Axes.
-
-    Examples
-    --------
-    >>> from quantedu.formats import BF16, FP16
-    >>> to_png(errors_against_magnitude([FP16, BF16]))[1:4]
-    b'PNG'
-    """
-    formats = _as_formats(formats)
-    for fmt in formats:
-        if fmt.mantissa_bits > 36:
-            raise ValueError(f"float64 cannot measure the small errors of {fmt.name}; leave it out")
-    low, high = _magnitudes(formats, low, high, below=8.0)
-    curves = []
-    for fmt in formats:
-        last = math.ceil(math.log2(min(fmt.max, high))) - 1
-        edges = np.ldexp(1.0, np.arange(min(math.floor(math.log2(low)), last), last + 1))
-        tie = 1 + 2.0 ** -(fmt.mantissa_bits + 1)  # the worst there is among normal numbers
-        x = edges[:, np.newaxis] * np.append(tie, 2.0 ** ((np.arange(512) + 0.5) / 512))
-        error = np.abs(fmt.round(x, overflow="saturate") - x) / x
-        worst = np.where(x <= fmt.max, error, 0).max(axis=1)
-        end = 2 * edges[-1] if edges[-1] < fmt.max / 2 else fmt.max
-        curves.append((np.append(edges, end), np.append(worst, worst[-1])))
-    ax = _draw_lines(ax, formats, curves, low, high)
-    ax.axhline(1, color=FAINT, zorder=0)
-    ax.set_title("The relative error is the same for all normal numbers, and grows below them")
-    ax.set(xlabel="magnitude of what is rounded", ylabel="largest relative error (1: all is lost)")
-    return ax
-
-
-def _magnitudes(
-    formats: Sequence[FloatFormat], low: float | None, high: float | None, below: float = 1.0
-) -> tuple[float, float]:
-    """The magnitudes to show: those asked for, or the formats', as far as FP16 and a bit goes."""
-    if low is None:
-        low = max(2.0**-26, min(fmt.smallest_subnormal for fmt in formats) / below)
-    high = min(2.0**18, max(fmt.max for fmt in formats)) if high is None else high
-    _require_interval(low, high, positive=True)
-    if not any(fmt.smallest_subnormal <= high and fmt.max > low for fmt in formats):
-        raise ValueError(f"none of the formats has numbers from low={low!r} to high={high!r}")
-    return low, high
-
-
-def _draw_lines(
-    ax: Axes | None,
-    formats: Sequence[FloatFormat],
-    curves: Sequence[tuple[np.ndarray, np.ndarray]],
-    low: float,
-    high: float,
-) -> Axes:
-    """Steps, one line a format, a bar where the format ends; named at the right edge."""
-    ax = _axes(ax, (8.5, max(4.2, 1.4 + 0.25 * len(formats))))
-    windows = [np.searchsorted(x, (low, high), side="right") for x, _ in curves]
-    seen = [y[max(i - 1, 0) : j] for (_, y), (i, j) in zip(curves, windows) if j and i < y.size]
-    _log2_axis(ax.xaxis, low, high, margin=0.0)
-    bottom, top = (extreme(extreme(y) for y in seen) for extreme in (min, max))
-    if top < 4 * bottom:
-        bottom, top = bottom / 2, 2 * top
-    bottom, top = (math.log2(limit) for limit in _log2_axis(ax.yaxis, bottom, top))
-    ends = []
-    looks = zip(itertools.cycle(LINE_COLORS), itertools.cycle(LINE_DASHES))
-    for fmt, (x, y), (i, j), (color, dashes) in zip(formats, curves, windows, looks):
-        ax.plot(x, y, color=color, ls=dashes, lw=2, gid=fmt.name, drawstyle="steps-post")
-        if j and i < x.size:
-            ends.append((math.log2(y[j - 1]), min(x[-1], high), fmt.name, color))
-            if x[-1] < high:
-                ax.plot(x[-1:], y[-1:], "|", ms=9, mew=2, color=color)
-    ends.sort()
-    own = [(end[0] - bottom) / (top - bottom) for end in ends]
-    room = 13 / (72 * ax.get_window_extent().height / ax.figure.dpi)
-    line = {"arrowstyle": "-", "lw": 0.8, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
-    for height, (exponent, end, name, color) in zip(_moved_apart(own, room), ends):
-        start, look = (end, 2.0**exponent), {**line, "color": color}
-        place = (1.03, height)
-        ax.annotate(name, start, place, "data", "axes fraction", va="center", arrowprops=look)
-    return ax
-
-
-def _moved_apart(heights: list[float], room: float) -> list[float]:
-    """Ascending heights, at least `room` apart and, as far as that goes, none above 1."""
-    up, down = [-math.inf], [math.inf]
-    for height in heights:
-        up.append(max(height, up[-1] + room))
-    for height in heights[::-1]:
-        down.append(min(height, down[-1] - room))
-    apart = [1 + room]
-    for high, low in zip(up[:0:-1], down[1:]):
-        apart.append(min((high + low) / 2, apart[-1] - room))
-    return apart[:0:-1]
-
-
-# What rounding does
 
 
 @_styled
@@ -669,22 +441,14 @@ def staircase(
     Parameters
     ----------
     fmt : FloatFormat
-    rounding : as in `FloatFormat.encode`
+    rounding, rng : as in `FloatFormat.encode`
     low, high : what is rounded; `high` is by default the 24th number above zero, or a little above
         the largest where there are fewer
-    ax : Axes to draw into; None makes a figure
-    rng : np.random.Generator, required by "stochastic"
 
     Returns
     -------
     Axes; its lines have the `gid` "original", "rounded" and "error". The error round(x) − x is
         drawn below, around a line of its own, on the same scale.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `fmt` is no format, low … high no interval, nothing in it rounds to a number, or `ax` is
-        no Axes; the errors of `FloatFormat.encode`.
 
     Examples
     --------
@@ -695,7 +459,8 @@ def staircase(
     _require_format(fmt)
     if high is None:
         high = float(fmt.decode(24)) if fmt.encode(fmt.max) > 24 else 1.1 * fmt.max
-    _require_interval(low, high)
+    if not (math.isfinite(low) and math.isfinite(high) and high - low > 1e-280):
+        raise ValueError(f"high must be 1e-280 or more above low, both finite; got {low=}, {high=}")
     x = np.linspace(low, high, 4001)
     rounded = fmt.round(x, rounding, rng=rng)
     rounded = np.where(np.isfinite(rounded), rounded, np.nan)
@@ -705,23 +470,22 @@ def staircase(
     ax = _axes(ax, (8.5, 5.0))
     if levels.size <= 40:
         ax.hlines(levels, low, high, color=FAINT, lw=0.6, zorder=0)
-    cloud: dict[str, Any] = {"ls": "none", "marker": ".", "ms": 1.5}
-    shape = cloud if rounding == "stochastic" else {"lw": 1.8}
+    lot = rounding == "stochastic"
+    shape: dict[str, Any] = {"ls": "none", "marker": ".", "ms": 1.5} if lot else {"lw": 1.8}
     ax.plot(x, x, color=ORIGINAL, lw=1.2, ls="--", gid="original", label="x, the original")
     ax.plot(x, rounded, color=QUANTIZED, gid="rounded", label="round(x)", **shape)
     ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
     error = rounded - x
     zero = min(low, levels[0]) - 1.5 * np.nanmax(np.abs(error)) - 0.02 * (high - low)
     ax.axhline(zero, color=ORIGINAL, lw=0.6)
-    if rounding != "stochastic":
+    if not lot:
         ax.fill_between(x, zero, zero + error, color=_tint(ERROR), lw=0)
         shape = {"lw": 0.8}
     label = "error round(x) − x, on the same scale"
     ax.plot(x, zero + error, color=ERROR, gid="error", label=label, **shape)
     ax.legend(loc="upper left", markerscale=4)
-    how, serve = rounding.replace("_", " "), "serves" if levels.size == 1 else "serve"
-    what = f"{_numbers(levels.size)} {serve} for every x from {_short(low)} to {_short(high)}"
-    ax.set_title(f"{fmt.name}, {how}: {what}")
+    what = f"{_numbers(levels.size)} for all x from {_short(low)} to {_short(high)}"
+    ax.set_title(f"{fmt.name}, {rounding.replace('_', ' ')}: {what}")
     ax.set(xlabel="x", ylabel="round(x)", xlim=(low, high))
     return ax
 
@@ -734,94 +498,60 @@ def damage(x: Any, formats: Formats, ax: Any = None) -> Any:
     ----------
     x : real array [n], finite: a curve, or a row of an image
     formats : FloatFormat, or several
-    ax : Axes to draw into, for several formats an array of as many; None makes a figure
+    ax : for several formats an array of as many Axes; None makes a figure
 
     Returns
     -------
     Axes, or for several formats an array of Axes [n_formats], one under another. Lines have the
-        `gid` "original" and "rounded"; the gap between them is the error. Numbers that became
-        infinite or NaN are crosses where they were, `gid` "lost".
-
-    Raises
-    ------
-    TypeError, ValueError
-        If x is not such an array, `formats` are not formats, or `ax` is no Axes or not as many.
+        `gid` "original" and "rounded"; numbers that became infinite or NaN are crosses, "lost".
 
     Examples
     --------
     >>> from quantedu.formats import E2M1, E4M3
-    >>> axes = damage(np.sin(np.linspace(0, 6, 200)), [E4M3, E2M1])
-    >>> axes.shape
-    (2,)
-    >>> to_png(axes)[1:4]
+    >>> to_png(damage(np.sin(np.linspace(0, 6, 200)), [E4M3, E2M1]))[1:4]
     b'PNG'
     """
-    single = isinstance(formats, FloatFormat)
-    formats = _as_formats(formats)
-    x = np.asarray(x)
-    if x.dtype.kind not in "biuf":
-        raise TypeError(f"x must hold real numbers, not {x.dtype}")
+    single, formats = isinstance(formats, FloatFormat), _as_formats(formats)
+    x, rounded = np.asarray(x), [fmt.round(x) for fmt in formats]
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         lost = np.count_nonzero(~np.isfinite(x))
         raise ValueError(
             f"x must be a one-dimensional array of finite numbers; got shape {x.shape} with "
             f"{lost} infinite or NaN; pass one row or column, with these replaced"
         )
-    rounded = [fmt.round(x) for fmt in formats]
     if ax is None:
         size = (8.5, 0.5 + 1.5 * len(formats))
         ax = plt.subplots(len(formats), sharex=True, sharey=True, figsize=size)[1]
     axes = np.ravel(np.asarray(ax, dtype=object))
     if axes.size != len(formats):
         raise ValueError(f"{len(formats)} formats need as many Axes, not {axes.size}")
-    for one in axes:
-        _require_axes(one)
-    for one, fmt, y in zip(axes, formats, rounded):
-        _draw_damage(one, fmt.name, x, y)
+    index = np.arange(x.size)
+    for one, fmt, y in zip(map(_axes, axes), formats, rounded):
+        kept = np.isfinite(y)
+        y = np.where(kept, y, np.nan)
+        one.plot(index, x, color=ORIGINAL, lw=2.2, gid="original", label="original")
+        look: dict[str, Any] = {"color": QUANTIZED, "lw": 1.2, "drawstyle": "steps-mid"}
+        one.plot(index, y, gid="rounded", label="rounded", **look)
+        look = {"facecolor": _tint(ERROR), "edgecolor": ERROR, "hatch": "////", "lw": 0}
+        one.fill_between(index, x, y, step="mid", label="error", zorder=1, **look)
+        what = f"{fmt.name}: {np.unique(y[kept]).size} different values"
+        if kept.any():
+            what += f", largest error {np.abs(y - x)[kept].max():.2g}"
+        if not kept.all():
+            one.plot(index[~kept], x[~kept], "x", ms=5, color=ERROR, gid="lost")
+            what += f", {np.count_nonzero(~kept)} of {x.size} lost to infinity or NaN"
+        one.set_title(what, fontsize=10)
+        one.margins(x=0.01)
     axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes[-1].set_xlabel("index")
     return axes[0] if single else axes
 
 
-def _draw_damage(ax: Axes, name: str, x: np.ndarray, y: np.ndarray) -> None:
-    index, kept = np.arange(x.size), np.isfinite(y)
-    y = np.where(kept, y, np.nan)
-    gap: dict[str, Any] = {"facecolor": _tint(ERROR), "edgecolor": ERROR, "hatch": "////", "lw": 0}
-    ax.plot(index, x, color=ORIGINAL, lw=2.2, gid="original", label="original")
-    look: dict[str, Any] = {"color": QUANTIZED, "lw": 1.2, "drawstyle": "steps-mid"}
-    ax.plot(index, y, gid="rounded", label="rounded", **look)
-    ax.fill_between(index, x, y, step="mid", label="error", zorder=1, **gap)
-    what = f"{name}: {np.unique(y[kept]).size} different values"
-    if kept.any():
-        what += f", largest error {np.abs(y - x)[kept].max():.2g}"
-    if not kept.all():
-        ax.plot(index[~kept], x[~kept], "x", ms=5, color=ERROR, gid="lost")
-        what += f", {np.count_nonzero(~kept)} of {x.size} lost to infinity or NaN"
-    ax.set_title(what, fontsize=10)
-    ax.margins(x=0.01)
-
-
-# Pictures as bytes
-
-
 def to_png(drawing: Axes | Figure | np.ndarray) -> bytes:
-    """A picture as PNG, opaque, 80 dots to the inch; its figure is closed.
+    """A picture (Axes, an array of Axes, or a Figure) as PNG of 80 dots to the inch; closes it.
 
-    Parameters
-    ----------
-    drawing : Axes, an array of Axes, or a Figure
+    The same picture gives the same bytes.
 
-    Returns
-    -------
-    bytes; the same for the same picture
-
-    Raises
-    ------
-    TypeError
-        If `drawing` is something else.
-
-    Examples
-    --------
     >>> from quantedu.formats import E2M1
     >>> to_png(number_line(E2M1))[1:4]
     b'PNG'
@@ -837,19 +567,12 @@ def to_png(drawing: Axes | Figure | np.ndarray) -> bytes:
     return file.getvalue()
 
 
-# At the door
-
-
-def _axes(ax: Any, size: tuple[float, float]) -> Axes:
+def _axes(ax: Any, size: tuple[float, float] | None = None) -> Axes:
     if ax is None:
         return plt.subplots(figsize=size)[1]
-    _require_axes(ax)
-    return ax
-
-
-def _require_axes(ax: Any) -> None:
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be Matplotlib Axes or None, not {ax!r}")
+    return ax
 
 
 def _require_format(fmt: Any) -> None:
@@ -858,9 +581,8 @@ def _require_format(fmt: Any) -> None:
 
 
 def _as_formats(formats: Any) -> tuple[FloatFormat, ...]:
-    if isinstance(formats, str) or not isinstance(formats, Iterable):
-        formats = (formats,)
-    formats = tuple(formats)
+    several = isinstance(formats, Iterable) and not isinstance(formats, str)
+    formats = tuple(formats) if several else (formats,)
     if not formats:
         raise ValueError("formats is empty; give at least one FloatFormat")
     for fmt in formats:
@@ -868,52 +590,18 @@ def _as_formats(formats: Any) -> tuple[FloatFormat, ...]:
     return formats
 
 
-def _as_levels(name: str, table: Any) -> np.ndarray:
-    levels = np.asarray(table, dtype=np.float64)
-    if levels.ndim != 1 or not np.isfinite(levels).all() or not (levels > 0).any():
-        raise ValueError(
-            f"tables[{name!r}] must be a list of finite levels, some positive, not {table!r}"
-        )
-    return levels
-
-
-def _require_interval(low: float, high: float, positive: bool = False) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"low must be below high, both finite; got low={low!r}, high={high!r}")
-    if positive and low <= 0:
-        raise ValueError(f"a logarithmic axis shows positive numbers only; got low={low!r}")
-    if not positive and high - low < 1e-280:
-        raise ValueError(f"low={low!r} … high={high!r} is too narrow to be drawn; choose others")
-
-
-# Axes and words
-
-
-def _log2_axis(axis: Axis, low: float, high: float, margin: float = 0.045) -> tuple[float, float]:
-    """A base-2 logarithmic axis with ticks at round powers of two; gives its limits."""
-    first, last = math.log2(low), math.log2(high)
-    room = margin * max(last - first, 1)
-    limits = 2.0 ** max(first - room, -1074), 2.0 ** min(last + room, 1023.99)
-    name = axis.axis_name
-    axis.axes.set(**{f"{name}lim": limits})  # first the limits: without, the scale would guess some
-    getattr(axis.axes, f"set_{name}scale")("log", base=2)
-    axis.set_major_locator(FixedLocator([2.0**k for k in _round_exponents(first, last)]))
-    axis.set_major_formatter(FuncFormatter(lambda x, _: _power(math.log2(x))))
-    axis.set_minor_locator(NullLocator())
-    return limits
+def _log2_axis(axis: Axis) -> None:
+    """Make an axis logarithmic, with ticks at round powers of two."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=2)
+    exponents = _round_exponents(*np.log2(axis.get_view_interval()))
+    axis.set_ticks([2.0**k for k in exponents], [_power(k) for k in exponents])
+    axis.set_ticks([], minor=True)
 
 
 def _round_exponents(first: float, last: float) -> list[int]:
     """At most 13 multiples of a power of two, from first to last."""
-    step = 1
-    while (last - first) / step > 12:
-        step *= 2
+    step = 2 ** max(math.ceil(math.log2((last - first) / 12)), 0)
     return [step * k for k in range(math.ceil(first / step), math.floor(last / step) + 1)]
-
-
-def _width(ax: Axes) -> float:
-    """Width of the Axes in points, before the layout makes room for what is around it."""
-    return 72 * ax.get_window_extent().width / ax.figure.dpi
 
 
 def _beside(ax: Axes, text: str, x: float, y: float, side: int = 1, **look: Any) -> None:
@@ -922,14 +610,13 @@ def _beside(ax: Axes, text: str, x: float, y: float, side: int = 1, **look: Any)
     ax.annotate(text, (x, y), (5 * side, 0), "data", "offset points", **look)
 
 
-def _tint(color: str) -> tuple[float, float, float]:
+def _tint(color: str) -> tuple[float, ...]:
     """The color, three quarters of it white."""
-    red, green, blue = to_rgb(color)
-    return (0.75 + red / 4, 0.75 + green / 4, 0.75 + blue / 4)
+    return tuple(0.75 + part / 4 for part in to_rgb(color))
 
 
-def _numbers(count: int) -> str:
-    return "1 number" if count == 1 else f"{count:,} numbers"
+def _numbers(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}number{'s' if count > 1 else ''}"
 
 
 def _power(exponent: float) -> str:

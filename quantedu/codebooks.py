@@ -1,0 +1,533 @@
+"""Codebooks: up to 256 levels, and the code of the nearest one.
+
+A code is the bit pattern that is stored, and `levels[code]` is what it means. To encode is to
+count the thresholds that lie below x:
+
+    rank = number of thresholds t with x > t         codes = codes_by_rank[rank]
+
+`Codebook._encode_definition` says this in NumPy; the fast path tabulates it and adds no rule.
+INT8, E4M3 and NF4 are the same machine with other levels.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from quantedu.formats import (
+    _TABULATE_FROM,
+    FloatFormat,
+    _as_codes,
+    _as_real,
+    _by_chunks,
+    _carry_table,
+    _first,
+    _is_integer,
+    _require_choice,
+    _take_pairs,
+)
+
+TIES = ("lower", "even")
+
+
+@dataclass(frozen=True, eq=False)
+class Codebook:
+    """Levels in the order of their codes, and the rule that picks one.
+
+    Parameters
+    ----------
+    name : what messages, tables and plots call it
+    levels : real array [K], 1 to 256 entries, kept as float32. `levels[code]` is what a code
+        means; a code whose level is NaN or infinite is never produced. Two codes may have one
+        level: at zero the first serves x ≤ 0 and the second x > 0, or, where the levels are −0
+        and +0, each its own sign.
+    thresholds : ascending float32 array, one between each two neighbouring levels: x > t goes up.
+        By default the midpoints, exactly: the largest float32 at or below the real midpoint.
+    ties : what becomes of x on a midpoint, where thresholds are not given: "lower", the lower
+        level, or "even", the level whose code is even
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no levels, or too many; if a threshold is not where it separates its levels.
+
+    Notes
+    -----
+    Codebooks compare and hash by content, and their arrays are read-only.
+
+    Examples
+    --------
+    >>> thirds = Codebook("thirds", levels=[-1.0, 0.0, 1.0])
+    >>> thirds.encode([-0.6, 0.5, 0.51, 9.0]), thirds.bits
+    (array([0, 1, 2, 2], dtype=uint8), 2)
+    """
+
+    name: str
+    levels: Any
+    thresholds: Any = None
+    ties: str = "lower"
+    codes_by_rank: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name):
+            raise TypeError(f"name must be a non-empty string, not {self.name!r}")
+        _require_choice("ties", self.ties, TIES)
+        levels = np.array(_as_real(self.levels)[0], dtype=np.float32)  # a copy of our own
+        if levels.ndim != 1 or not 1 <= levels.size <= 256:
+            raise ValueError(
+                f"{self.name}: levels must be 1 to 256 numbers in a row, not shape {levels.shape}"
+            )
+        codes = np.flatnonzero(np.isfinite(levels))
+        if not codes.size:
+            raise ValueError(f"{self.name}: at least one level must be a finite float32")
+        order = np.lexsort((codes, ~np.signbit(levels[codes]), levels[codes]))  # −0 before +0
+        codes = codes[order].astype(np.uint8)
+        low, high = levels[codes][:-1], levels[codes][1:]
+        if self.thresholds is None:
+            up = (codes[1:] % 2 == 0) & (self.ties == "even")
+            thresholds = _at_most(_midpoints(levels[codes], np.float64), up)
+        else:
+            thresholds = np.array(_as_real(self.thresholds)[0], dtype=np.float32)
+        if thresholds.shape != low.shape:
+            raise ValueError(
+                f"{self.name}: {codes.size} levels have {low.size} thresholds between them, "
+                f"not {thresholds.size}"
+            )
+        wrong = ~((thresholds >= np.nextafter(low, np.float32(-np.inf))) & (thresholds <= high))
+        if wrong.any():
+            raise ValueError(
+                f"{self.name}: each threshold must lie between its two levels; "
+                f"got {_first(thresholds, wrong)}"
+            )
+        zeros = np.signbit(low) & ~np.signbit(high) & (high == low)
+        thresholds = np.where(zeros, np.float32(-0.0), thresholds + np.float32(0))
+        for name, array in (
+            ("levels", levels),
+            ("thresholds", thresholds),
+            ("codes_by_rank", codes),
+        ):
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    @functools.cached_property
+    def _content(self) -> tuple:
+        return self.name, self.levels.tobytes(), self.thresholds.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return self._content == other._content if isinstance(other, Codebook) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Codebook {self.name}: {self.codes_by_rank.size} levels, {self.min:g} … {self.max:g}>"
+        )
+
+    # What follows from the levels
+
+    @property
+    def bits(self) -> int:
+        """Bits that a code takes.
+
+        >>> integers(8).bits
+        8
+        """
+        return max(1, (len(self.levels) - 1).bit_length())
+
+    @functools.cached_property
+    def min(self) -> float:
+        """The lowest level.
+
+        >>> integers(8).min, integers(8, narrow=True).min
+        (-128.0, -127.0)
+        """
+        return float(self.levels[self.codes_by_rank[0]])
+
+    @functools.cached_property
+    def max(self) -> float:
+        """The highest level."""
+        return float(self.levels[self.codes_by_rank[-1]])
+
+    @functools.cached_property
+    def is_integer(self) -> bool:
+        """Whether the levels are consecutive integers, which is what a zero-point needs.
+
+        >>> integers(4).is_integer, uniform(4).is_integer
+        (True, False)
+        """
+        ranked = self.levels[self.codes_by_rank]
+        return bool(np.all(np.diff(ranked) == 1) and np.all(ranked == np.rint(ranked)))
+
+    # From numbers to codes
+
+    def encode(self, x: Any) -> np.ndarray:
+        """The codes of the levels nearest to x.
+
+        Parameters
+        ----------
+        x : real array or scalar, any shape; turned into float32 first. Infinity gets the end level.
+
+        Returns
+        -------
+        uint8 array, shape of x
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is not real numbers, or holds NaN: the message counts them and names the first.
+
+        Examples
+        --------
+        >>> integers(8).encode([-128.5, -0.5, 0.5, 1.5, 300.0])    # two's complement, ties to even
+        array([128,   0,   0,   2, 127], dtype=uint8)
+        """
+        x = _as_real(x)[0]
+        x = x.astype(np.float32) if x.dtype.kind == "V" else x
+        if x.size and np.isnan(x.max()):  # the largest is NaN if any is
+            nan = np.isnan(x)
+            raise ValueError(
+                f"{self.name} has no level for NaN; got {_first(x, nan)}; replace them first"
+            )
+        with np.errstate(over="ignore"):
+            return _by_chunks(x, np.float32, np.uint8, self.encoder(x.size))
+
+    def encoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
+        """The function encode(x, out) for so many values: contiguous float32 in, uint8 out."""
+        lookup = _lookup(self) if size >= _TABULATE_FROM else None
+        if lookup is not None:
+            return lookup
+
+        def fill(x: np.ndarray, out: np.ndarray) -> None:
+            out[...] = self._encode_definition(x)
+
+        return fill
+
+    def _encode_definition(self, x: np.ndarray) -> np.ndarray:
+        """Count the thresholds below x; +0 is above the threshold between −0 and +0."""
+        return self.codes_by_rank[self._rank(x)]
+
+    def _rank(self, x: np.ndarray) -> np.ndarray:
+        rank = np.searchsorted(self.thresholds, x)
+        if np.any((self.thresholds == 0) & np.signbit(self.thresholds)):
+            rank += (x == 0) & ~np.signbit(x)
+        return rank
+
+    # From codes to numbers
+
+    def decode(self, codes: Any) -> np.ndarray:
+        """The levels that codes stand for: `levels[codes]`.
+
+        Parameters
+        ----------
+        codes : integer array, any shape, entries 0 … K − 1
+
+        Returns
+        -------
+        float32 array, shape of codes
+
+        Raises
+        ------
+        TypeError, ValueError
+            If codes are not integers, or one is out of range.
+
+        Examples
+        --------
+        >>> integers(8).decode([0, 127, 128, 255])
+        array([   0.,  127., -128.,   -1.], dtype=float32)
+        """
+        codes = self.check_codes(codes)
+        return _by_chunks(codes, np.uint8, np.float32, self.decoder(codes.size))
+
+    def decoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
+        """The function decode(codes, out) for so many values: uint8 in, float32 out."""
+        if size >= _TABULATE_FROM:
+            return functools.partial(_take_pairs, _pair_table(self))
+
+        def fill(codes: np.ndarray, out: np.ndarray) -> None:
+            out[...] = self.levels[codes]
+
+        return fill
+
+    def check_codes(self, codes: Any) -> np.ndarray:
+        """The codes as an integer array, refused where one is none of this codebook's."""
+        return _as_codes(codes, self.name, self.bits, len(self.levels))
+
+
+def _midpoints(ranked: np.ndarray, dtype: Any) -> np.ndarray:
+    ranked = ranked.astype(dtype)
+    return (ranked[:-1] + ranked[1:]) / 2
+
+
+def _at_most(midpoints: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """The float32 thresholds that decide as real midpoints do; ties go to the upper level if `up`.
+
+    No float32 lies between the midpoint and the largest float32 at or below it. A tie exists only
+    where the two are equal.
+    """
+    thresholds = midpoints.astype(np.float32)
+    lower = (thresholds > midpoints) | ((thresholds == midpoints) & up)
+    down = np.nextafter(thresholds, np.float32(-np.inf))
+    return np.where(lower, down, thresholds) + np.float32(0)  # no −0
+
+
+# The fast paths: the definitions above, tabulated
+
+
+@functools.lru_cache(maxsize=64)
+def _lookup(codebook: Codebook) -> Callable[[np.ndarray, np.ndarray], None] | None:
+    """Encoding by a table over the upper 16 bits of a float32; None where levels crowd too much.
+
+    The table can add one as magnitude grows. Codes that count magnitude on both sides (sign and
+    magnitude, as in FP8) it gives as they are. Codes that count upwards from the lowest level
+    shrink with magnitude where x is negative: there it gives them negated. Any others are found by
+    their rank, which counts upwards too.
+    """
+    codes, ones = codebook.codes_by_rank, 2**codebook.bits - 1
+    ranks = np.arange(codes.size)
+
+    def values(bits: np.ndarray) -> np.ndarray:
+        x = bits.view(np.float32)
+        return np.where(np.isnan(x), np.copysign(np.float32(np.inf), x), x)  # NaN never comes
+
+    def define(bits: np.ndarray) -> np.ndarray:
+        found = numbers[codebook._rank(values(bits))]
+        return np.where(negated & (bits >> 31 == 1), -found, found).astype(np.uint32) & 0xFFFF
+
+    upper = np.arange(2**16, dtype=np.uint32) << 16
+    crossed = codebook._rank(values(upper)) - codebook._rank(values(upper | 0xFFFF))
+    if np.abs(crossed).max() > 1:
+        return None
+    numbers, negated = codes.astype(np.int64), False
+    table, irregular = _carry_table(define, 16, 0)
+    permuted = False
+    if irregular.any():
+        permuted = bool(np.any((codes[0] + ranks) & ones != codes))
+        numbers, negated = ranks + (0 if permuted else int(codes[0])), True
+        table, _ = _carry_table(define, 16, 0)
+
+    def lookup(x: np.ndarray, out: np.ndarray) -> None:
+        bits = x.view(np.uint32)
+        found = table.take((bits >> 16).astype(np.intp), mode="clip")
+        found += bits
+        signed = found.view(np.int32)
+        signed >>= 16
+        if negated:
+            np.abs(signed, out=signed)
+        out[...] = signed
+        if ones < 255:
+            out &= ones
+        if permuted:
+            np.take(codes, out, out=out, mode="clip")
+
+    return lookup
+
+
+@functools.lru_cache(maxsize=64)
+def _pair_table(codebook: Codebook) -> np.ndarray:
+    """The levels of two codes in a row, as complex64, for each two bytes read as one number."""
+    pairs = np.arange((len(codebook.levels) - 1) * 257 + 1, dtype="<u2").view(np.uint8)
+    return np.resize(codebook.levels, 256)[pairs].view(np.complex64)
+
+
+# The codebooks
+
+
+@functools.cache
+def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
+    """The integers of so many bits; signed ones as two's complement, ties to even.
+
+    Parameters
+    ----------
+    bits : 1 to 8; signed ones from 2
+    signed : False gives 0 … 2^bits − 1
+    narrow : True leaves −2^(bits − 1) unused, so that the range is symmetric
+
+    Examples
+    --------
+    >>> integers(4).levels
+    array([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7., -8., -7., -6., -5., -4.,
+           -3., -2., -1.], dtype=float32)
+    >>> integers(4, signed=False).max, integers(4, narrow=True).min
+    (15.0, -7.0)
+    """
+    lowest = 2 if signed else 1
+    if not (_is_integer(bits) and lowest <= bits <= 8):
+        raise ValueError(f"bits must be an integer from {lowest} to 8, not {bits!r}")
+    if narrow and not signed:
+        raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
+    levels = np.arange(2.0**bits)
+    if signed:
+        levels[2 ** (bits - 1) :] -= 2**bits
+    if narrow:
+        levels[2 ** (bits - 1)] = np.nan
+    name = f"{'' if signed else 'U'}INT{bits}{' narrow' if narrow else ''}"
+    return Codebook(name, levels, ties="even")
+
+
+@functools.cache
+def format_codebook(fmt: FloatFormat) -> Codebook:
+    """The numbers of a floating-point format of up to 8 bits.
+
+    `encode` gives the codes of `fmt.encode(x, overflow="saturate")` for float32 x, bit for bit; in
+    an unsigned format a negative x gets the smallest number.
+
+    Parameters
+    ----------
+    fmt : FloatFormat of up to 8 bits, all of whose numbers are float32
+
+    Examples
+    --------
+    >>> from quantedu.formats import E2M1
+    >>> format_codebook(E2M1).encode([0.25, 0.75, 5.0, -0.0])
+    array([0, 2, 6, 8], dtype=uint8)
+    """
+    if not isinstance(fmt, FloatFormat):
+        raise TypeError(f"fmt must be a FloatFormat, not {fmt!r}")
+    if fmt.bits > 8 or not fmt._fits(np.dtype(np.float32)):
+        raise ValueError(
+            f"{fmt.name} has {fmt.bits} bits and numbers up to {fmt.max:g}; a codebook holds "
+            "formats of up to 8 bits whose numbers are float32"
+        )
+    levels = fmt.decode(np.arange(2**fmt.bits), np.float32)
+    plain = Codebook(fmt.name, levels)
+    midpoints = _midpoints(levels[plain.codes_by_rank], np.float64)
+    nonnegative = midpoints if fmt.signed else np.maximum(midpoints, 0)
+    goes_up = fmt.encode(nonnegative, overflow="saturate") == plain.codes_by_rank[1:]
+    return Codebook(fmt.name, levels, thresholds=_at_most(midpoints, goes_up))
+
+
+@functools.cache
+def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = None) -> Codebook:
+    """Normal-float: quantiles of the normal distribution, divided by the largest.
+
+    Each half takes equally spaced probabilities from `offset` to 1/2 and leaves 1/2, which is the
+    level 0, to a code of its own. `normal_float(4)` is NF4, bit for bit.
+
+    Parameters
+    ----------
+    bits : 2 to 8
+    symmetric : False gives 2^(bits − 1) positive and one fewer negative level and one 0; True one
+        fewer on either side and two codes for 0, the first for x ≤ 0 and the second for x > 0
+    offset : probability of the largest level, between 1/2 and 1; by default
+        (1 − 1/(2·(2^bits − 1)) + 1 − 1/(2·2^bits))/2, cut after seven digits: the mean of what
+        would centre the outermost of 15 and of 16 equal bins
+
+    Notes
+    -----
+    The published NF4 was made with the offset cut, 0.9677083 and not 929/960, and with a float32
+    `linspace`. Both have to be repeated to get its last bits. Thresholds are the float32 midpoints,
+    as in bitsandbytes.
+
+    References
+    ----------
+    Dettmers et al., QLoRA, arXiv 2305.14314, section 3 and appendix E; `create_normal_map` in
+    bitsandbytes.
+
+    Examples
+    --------
+    >>> normal_float(2).levels.tolist() == [-1.0, 0.0, normal_float(2).levels[2], 1.0]
+    True
+    >>> normal_float(4, symmetric=True).levels[[0, 7, 8, 15]]
+    array([-1.,  0.,  0.,  1.], dtype=float32)
+    """
+    if not (_is_integer(bits) and 2 <= bits <= 8):
+        raise ValueError(f"bits must be an integer from 2 to 8, not {bits!r}")
+    name = f"NF{bits}{' symmetric' if symmetric else ''}"
+    if offset is None:
+        exact = (1 - 1 / (2 * (2**bits - 1)) + 1 - 1 / (2 * 2**bits)) / 2
+        offset = np.floor(exact * 1e7) / 1e7
+    else:
+        name += f", offset {offset:g}"
+    if not 0.5 < offset < 1:
+        raise ValueError(f"offset={offset} must lie between 1/2 and 1, both excluded")
+    half = 2 ** (bits - 1)
+    positive = _normal_quantiles(offset, half - symmetric)
+    negative = -_normal_quantiles(offset, half - 1)
+    zeros = np.zeros(1 + symmetric, dtype=np.float32)
+    levels = np.concatenate([negative, zeros, positive[::-1]]) / positive.max()
+    return Codebook(name, levels, thresholds=_midpoints(levels, np.float32))
+
+
+def _normal_quantiles(offset: float, n: int) -> np.ndarray:
+    """The quantiles of n probabilities from `offset` down towards 1/2, the largest first."""
+    probabilities = _linspace(offset, 0.5, n + 1)[:-1]
+    return np.array([NormalDist().inv_cdf(float(p)) for p in probabilities], dtype=np.float32)
+
+
+def _linspace(start: float, stop: float, n: int) -> np.ndarray:
+    """Points as `torch.linspace` makes them: a float32 step, counted from the nearer end.
+
+    Each point is rounded once, as by a fused multiply-add: float64 holds start + step·i exactly.
+    """
+    low, high = np.float32(start), np.float32(stop)
+    step = np.float64((high - low) / np.float32(n - 1))
+    i = np.arange(n)
+    points = np.where(i < n // 2, low + step * i, high - step * (n - 1 - i))
+    return points.astype(np.float32)
+
+
+def _dynamic8() -> Codebook:
+    """The dynamic 8-bit map: decimal exponents, with more fraction bits for larger numbers.
+
+    For i = 0 … 6 the levels are ±10^(i − 6) times the middles of 2^i equal parts of [0.1, 1]; 0
+    and 1 are added. All is computed in float32.
+
+    References
+    ----------
+    Dettmers et al., 8-bit Optimizers via Block-wise Quantization, arXiv 2110.02861, section 1.3;
+    `create_dynamic_map` in bitsandbytes.
+
+    Examples
+    --------
+    >>> DYNAMIC8.levels[[0, 126, 127, 128, 255]]
+    array([-9.9296874e-01, -5.5000004e-07,  0.0000000e+00,  5.5000004e-07,
+            1.0000000e+00], dtype=float32)
+    """
+    middles = [
+        np.float32(10.0 ** (i - 6)) * _midpoints(_linspace(0.1, 1, 2**i + 1), np.float32)
+        for i in range(7)
+    ]
+    positive = np.concatenate(middles)
+    levels = np.sort(np.concatenate([-positive, positive, np.array([0, 1], dtype=np.float32)]))
+    return Codebook("dynamic 8-bit", levels, thresholds=_midpoints(levels, np.float32))
+
+
+def _fp4_bitsandbytes() -> Codebook:
+    """The FP4 of bitsandbytes: E2M1 by shape, but other magnitudes; codes are sign and index.
+
+    The magnitudes are 0, 1/192, 2/3, 1, 1/3, 1/2, 1/6 and 1/4, in the order of the codes.
+
+    References
+    ----------
+    `get_4bit_type("fp4")` in bitsandbytes, the magnitudes times 12.
+
+    Examples
+    --------
+    >>> FP4_BITSANDBYTES.encode([0.0, -1e-9, 1e-9, 1.0, -0.25])
+    array([ 0,  0,  8,  3, 15], dtype=uint8)
+    """
+    magnitudes = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3], dtype=np.float32) / np.float32(12)
+    levels = np.concatenate([magnitudes, 0 - magnitudes])  # both zeros are +0
+    return Codebook("FP4 bitsandbytes", levels, thresholds=_midpoints(np.sort(levels), np.float32))
+
+
+@functools.cache
+def uniform(bits: int) -> Codebook:
+    """2^bits levels evenly spaced from −1 to 1, ties to the lower; zero is not among them.
+
+    >>> uniform(2).levels
+    array([-1.        , -0.33333334,  0.33333334,  1.        ], dtype=float32)
+    """
+    if not (_is_integer(bits) and 1 <= bits <= 8):
+        raise ValueError(f"bits must be an integer from 1 to 8, not {bits!r}")
+    return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2**bits))
+
+
+INT8, INT4, UINT8, UINT4 = integers(8), integers(4), integers(8, False), integers(4, False)
+NF4 = normal_float(4)
+DYNAMIC8 = _dynamic8()
+FP4_BITSANDBYTES = _fp4_bitsandbytes()

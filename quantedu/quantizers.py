@@ -1,0 +1,621 @@
+"""A quantizer is a codebook and a scale: the recipes, and what they make of an array.
+
+    x ──group──▶ values that share a scale ──scale rule──▶ scale, zero_point
+      ──x / scale──▶ ──codebook.encode──▶ codes                        (stored)
+    codes ──levels[codes]──▶ values ──(− zero_point) × scale──▶ x̂      (recovered)
+
+A `Quantizer` is a recipe: it says which codebook, which rule, who shares a scale, and how the
+scale itself is stored. A `QTensor` is the result: codes, scales, and how to make numbers of them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from quantedu.codebooks import DYNAMIC8, FP4_BITSANDBYTES, NF4, Codebook, format_codebook, integers
+from quantedu.formats import E2M1, E4M3, FP32, FloatFormat, _as_real, _first, _require_choice
+from quantedu.layout import Layout, Piece, pack, packed_size, unpack
+from quantedu.scales import Rule, absmax, min_max
+
+ENCODE_WITH = ("stored", "exact")
+
+
+@dataclass(frozen=True, repr=False)
+class Quantizer:
+    """A recipe: codebook, scale rule, who shares a scale, how scales are stored.
+
+    Arithmetic is float32; x of another type is converted once. Called with an array, a recipe
+    gives x̂.
+
+    Parameters
+    ----------
+    codebook : Codebook
+    scale_rule : function of `quantedu.scales`, rule(groups, codebook) -> scale, zero_point
+    axis : axis or axes along which values share a scale, as in a NumPy reduction; None is all
+    block_size : cuts these in groups of so many; the rest at the end is a group of its own
+    scale_storage : FloatFormat that scales are rounded to, or Quantizer that they are quantized by
+    encode_with : "stored" divides by the scale as it will be read back, "exact" by what the rule
+        gave (QLoRA)
+    center : function such as np.mean; what it gives is subtracted from x first and stored as FP32
+    reciprocal : True multiplies by the float32 1/scale, except in a ragged tail, which is divided:
+        the arithmetic of bitsandbytes. False divides everywhere.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind; the message says which.
+
+    Notes
+    -----
+    A group whose scale is 0, because it is all zeros or its scale underflows in storage, is
+    divided by 1 and comes back as 0, whatever the codebook. Where x̂ would lie beyond the largest
+    number of its type it is that number.
+
+    Examples
+    --------
+    >>> int8 = Quantizer(integers(8), absmax)
+    >>> int8(np.array([100.25, -50.5, 127.0], dtype=np.float32))
+    array([100., -50., 127.], dtype=float32)
+    >>> dataclasses.replace(int8, block_size=64)
+    Quantizer(INT8, absmax, block_size=64)
+    """
+
+    codebook: Codebook
+    scale_rule: Rule
+    axis: Any = None
+    block_size: int | None = None
+    scale_storage: Any = FP32
+    encode_with: str = "stored"
+    center: Callable[[Any], Any] | None = None
+    reciprocal: bool = False
+
+    def __post_init__(self) -> None:
+        rule, storage, center = self.scale_rule, self.scale_storage, self.center
+        for name, wanted, fits in (
+            ("codebook", "a Codebook", isinstance(self.codebook, Codebook)),
+            ("scale_rule", "a function such as quantedu.scales.absmax", callable(rule)),
+            ("scale_storage", "a FloatFormat or Quantizer", isinstance(storage, STORAGES)),
+            ("center", "None or a function such as np.mean", center is None or callable(center)),
+        ):
+            if not fits:
+                raise TypeError(f"{name} must be {wanted}, not {getattr(self, name)!r}")
+        _require_choice("encode_with", self.encode_with, ENCODE_WITH)
+        Layout((1,) * 64, self.axis, self.block_size)  # refuses what no array could have
+
+    def __repr__(self) -> str:
+        said = [self.codebook.name, _name(self.scale_rule)]
+        for entry in dataclasses.fields(self)[2:]:
+            value = getattr(self, entry.name)
+            if value != entry.default:
+                value = value.name if isinstance(value, FloatFormat) else value
+                said.append(f"{entry.name}={_name(value)}")
+        return f"Quantizer({', '.join(said)})"
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """The x̂ that x becomes: quantize, then dequantize."""
+        return self.quantize(x).dequantize()
+
+    def fit(self, x: Any) -> tuple[np.ndarray, Any]:
+        """The scale and zero-point of each group, as the rule finds them.
+
+        Parameters
+        ----------
+        x : real array, any shape
+
+        Returns
+        -------
+        scale : float32 [n_groups, 1], before it is rounded to its storage
+        zero_point : 0.0, or float32 [n_groups, 1]
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `quantize`.
+
+        Examples
+        --------
+        >>> int_absmax(8, axis=-1).fit([[127.0, 1.0], [0.0, 0.0]])[0]
+        array([[1.],
+               [0.]], dtype=float32)
+        """
+        x = _as_real(x)[0]
+        return self._fit(x, Layout(x.shape, self.axis, self.block_size), self._center(x))
+
+    def _center(self, x: np.ndarray) -> np.float32 | None:
+        if self.center is None:
+            return None
+        _check_finite(x)
+        return np.float32(self.center(x.astype(np.float64)) if x.size else 0)
+
+    def _fit(self, x: np.ndarray, layout: Layout, center: Any) -> tuple[np.ndarray, Any]:
+        rows = layout.rows(x)
+        scale, zero_point = np.zeros((2, layout.n_rows, layout.groups_per_row), dtype=np.float32)
+        affine = False
+        for row, column, group in layout.pieces(whole=True):
+            place = scale[row, group]
+            values = _float32(rows[row, column], center)
+            try:
+                found, zero = self.scale_rule(values.reshape(place.size, -1), self.codebook)
+            except ValueError:  # the rule saw a part of x: name the place in the whole
+                _check_finite(x)
+                raise
+            place[...] = np.reshape(found, place.shape)
+            if np.ndim(zero):
+                zero_point[row, group], affine = np.reshape(zero, place.shape), True
+        if not np.isfinite(scale).all():
+            _check_finite(x)
+        _check_scale(scale)
+        return scale.reshape(-1, 1), zero_point.reshape(-1, 1) if affine else 0.0
+
+    def quantize(self, x: Any, scale: Any = None, zero_point: Any = None) -> "QTensor":
+        """Codes and scales of an array.
+
+        Parameters
+        ----------
+        x : real array or scalar, any shape
+        scale : one number, or [n_groups, 1]; None finds it from x
+        zero_point : one integer, or [n_groups, 1]; None is what the rule found, and 0 where a
+            scale was given
+
+        Returns
+        -------
+        QTensor, whose codes have the shape of x
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is not real, or holds NaN, infinity, or numbers beyond float32: the message counts
+            them and names the first. If a scale is negative or not finite, or not one for each
+            group. If a zero-point is no integer of the codebook.
+
+        Examples
+        --------
+        >>> q = int_affine(4).quantize([-1.0, 0.0, 2.0])
+        >>> q.codes, q.scale.item(), q.zero_point.item()
+        (array([ 0,  5, 15], dtype=uint8), 0.20000000298023224, 5.0)
+        """
+        x = _as_real(x)[0]
+        layout, center = Layout(x.shape, self.axis, self.block_size), self._center(x)
+        if scale is None:
+            scale, fitted = self._fit(x, layout, center)
+            zero_point = fitted if zero_point is None else zero_point
+        else:
+            scale = _per_group("scale", scale, layout)
+            _check_scale(scale)
+            _check_finite(x)
+        zero_point = self._check_zero_point(zero_point, layout)
+        stored, recovered = self._store(scale)
+        used = scale if self.encode_with == "exact" else recovered
+        codes = self._encode(x, layout, center, used, zero_point)
+        dtype = x.dtype if x.dtype.kind not in "biu" else np.dtype(np.float32)
+        return QTensor(codes, recovered, zero_point, self, dtype, center, stored)
+
+    def _check_zero_point(self, zero_point: Any, layout: Layout) -> Any:
+        if np.ndim(zero_point) == 0 and not zero_point:
+            return 0.0
+        given, book = _per_group("zero_point", zero_point, layout), self.codebook
+        if not book.is_integer:
+            raise ValueError(
+                f"a zero-point needs consecutive integers as levels, not {book!r}; leave it 0"
+            )
+        wrong = (given != np.rint(given)) | ~((given >= book.min) & (given <= book.max))
+        if wrong.any():
+            raise ValueError(
+                f"a zero-point is stored as a code: an integer {book.min:g} … {book.max:g}; "
+                f"got {_first(given, wrong)}"
+            )
+        return given
+
+    def _store(self, scale: np.ndarray) -> tuple[Any, np.ndarray]:
+        """What is kept of the scales, a QTensor or codes; and the scales as read back."""
+        if isinstance(self.scale_storage, Quantizer):
+            stored = self.scale_storage.quantize(scale.reshape(-1))
+            return stored, stored.dequantize().reshape(-1, 1)
+        if self.scale_storage == FP32:
+            return scale.view(np.uint32), scale
+        codes = self.scale_storage.encode(scale, overflow="saturate")
+        return codes, self.scale_storage.decode(codes).astype(np.float32)
+
+    def _encode(
+        self, x: np.ndarray, layout: Layout, center: Any, scale: np.ndarray, zero_point: Any
+    ) -> np.ndarray:
+        rows, codes = layout.rows(x), np.empty(x.shape, dtype=np.uint8)
+        divisor = np.where(scale == 0, np.float32(1), scale)
+        encode = self.codebook.encoder(x.size)
+
+        def fill(piece: Piece, out: np.ndarray) -> None:
+            row, column, group = piece
+            values = _float32(rows[row, column], center).reshape(out.shape)
+            full = group.stop * layout.group_size <= layout.row_length
+            with np.errstate(over="ignore", invalid="ignore"):  # an end level serves infinity too
+                values = _scaled(values, layout.pick(divisor, piece), self.reciprocal and full)
+            if np.ndim(zero_point):
+                np.rint(values, out=values)
+                values += layout.pick(zero_point, piece)
+            encode(values.reshape(-1), out.reshape(-1))
+
+        layout.fill(codes, np.uint8, fill)
+        return codes
+
+
+STORAGES = (FloatFormat, Quantizer)
+
+
+def _scaled(values: np.ndarray, divisor: np.ndarray, reciprocal: bool) -> np.ndarray:
+    if not reciprocal:
+        return values / divisor
+    inverse = np.float32(1) / divisor
+    scaled = values * inverse
+    tiny = np.isinf(inverse[:, 0])  # below 2^−128; multiplying would make NaN of 0
+    if tiny.any():
+        scaled[tiny] = values[tiny] / divisor[tiny]
+    return scaled
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class QTensor:
+    """An array in few bits: x̂ = scale · (levels[codes] − zero_point) + center.
+
+    Made by `Quantizer.quantize` and `QTensor.unpack`.
+
+    Parameters
+    ----------
+    codes : uint8 array of the shape of x, not packed
+    scale : float32 [n_groups, 1], as read back from its storage
+    zero_point : 0.0, or float32 [n_groups, 1] of integers
+    quantizer : the recipe
+    dtype : of x̂; that of x where it was a float, else float32
+    center : None, or the float32 that is added to all
+    stored_scale : how scales are kept: codes of the recipe's `scale_storage`, or a QTensor of it
+    """
+
+    codes: np.ndarray
+    scale: np.ndarray
+    zero_point: Any
+    quantizer: Quantizer
+    dtype: np.dtype
+    center: Any
+    stored_scale: Any
+
+    def __post_init__(self) -> None:
+        self.quantizer.codebook.check_codes(self.codes)
+
+    def __repr__(self) -> str:
+        return (
+            f"<QTensor {self.codes.shape} {self.dtype}: {self.quantizer!r}, "
+            f"{self.bits_per_value:.4g} bits per value>"
+        )
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Which codes share a scale."""
+        return Layout(self.codes.shape, self.quantizer.axis, self.quantizer.block_size)
+
+    @property
+    def values(self) -> np.ndarray:
+        """The levels of the codes; integers where the levels are, as integer arithmetic takes them.
+
+        Returns
+        -------
+        int8 array, uint8 where a level exceeds 127, float32 where a level is no integer; the
+        shape of codes
+
+        Examples
+        --------
+        >>> int_absmax(8).quantize([-1.0, 0.5, 1.0]).values
+        array([-127,   64,  127], dtype=int8)
+        """
+        book = self.quantizer.codebook
+        if not book.is_integer:
+            return book.decode(self.codes)
+        dtype = np.dtype(np.int8 if book.max <= 127 else np.uint8)
+        levels = np.where(np.isfinite(book.levels), book.levels, 0).astype(dtype)
+        return levels[self.codes]
+
+    def dequantize(self) -> np.ndarray:
+        """The recovered array x̂, of the shape and dtype of x.
+
+        Examples
+        --------
+        >>> int_absmax(8).quantize([-1.0, 0.5, 1.0]).dequantize()
+        array([-1.        ,  0.50393701,  1.        ])
+        """
+        layout, rows = self.layout, self.layout.rows(self.codes)
+        x_hat = np.empty(self.codes.shape, dtype=self.dtype)
+        decode, limit = self.quantizer.codebook.decoder(self.codes.size), self._limit()
+
+        def fill(piece: Piece, out: np.ndarray) -> None:
+            decode(np.ascontiguousarray(rows[piece[:2]]).reshape(-1), out.reshape(-1))
+            with np.errstate(over="ignore"):
+                if np.ndim(self.zero_point):
+                    out -= layout.pick(self.zero_point, piece)
+                out *= layout.pick(self.scale, piece)
+                if self.center is not None:
+                    out += self.center
+            if limit is not None:
+                np.clip(out, -limit, limit, out=out)
+
+        layout.fill(x_hat, np.float32, fill)
+        return x_hat
+
+    def _limit(self) -> np.float32 | None:
+        """The largest number of the type, where x̂ could lie beyond it; else None."""
+        book = self.quantizer.codebook
+        span = max(abs(book.min), abs(book.max)) * (1 + bool(np.ndim(self.zero_point)))
+        reach = float(np.abs(self.scale).max(initial=0)) * span + abs(float(self.center or 0))
+        largest = float(np.finfo(self.dtype).max) if self.dtype.kind == "f" else 3.3e38
+        largest = min(largest, float(np.finfo(np.float32).max))
+        return np.float32(largest) if reach * (1 + 1e-6) > largest else None
+
+    # What it costs
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that `pack` makes: codes, scales, scales of scales, zero-points, center."""
+        bits, n_groups = self.quantizer.codebook.bits, self.layout.n_groups
+        total = packed_size(self.codes.size, bits) + 4 * (self.center is not None)
+        total += packed_size(n_groups, bits) * bool(np.ndim(self.zero_point))
+        if isinstance(self.stored_scale, QTensor):
+            return total + self.stored_scale.nbytes
+        storage = self.quantizer.scale_storage.bits
+        if storage <= 8:
+            return total + packed_size(n_groups, storage)
+        return total + self.stored_scale.nbytes
+
+    @property
+    def bits_per_value(self) -> float:
+        """Bits of storage for each value, everything counted; NaN for an empty array.
+
+        Examples
+        --------
+        >>> nf4().quantize(np.ones(4096)).bits_per_value    # 4 + 32/64
+        4.5
+        """
+        return 8 * self.nbytes / self.codes.size if self.codes.size else float("nan")
+
+    def pack(self, order: str = "high_first") -> dict[str, np.ndarray]:
+        """The bytes to store.
+
+        Parameters
+        ----------
+        order : of codes within a byte, as in `quantedu.layout.pack`; the last byte of the codes is
+            filled with the code of 0
+
+        Returns
+        -------
+        uint8 arrays by name: "codes", "scale" (or "scale.codes", "scale.scale", … where a
+        quantizer stores it), and where there are such "zero_point" and "center". Numbers of more
+        than a byte are little-endian.
+
+        Examples
+        --------
+        >>> packed = nf4().quantize([0.0, 1.0, -1.0]).pack()
+        >>> [f"{byte:02x}" for byte in packed["codes"]], packed["scale"].size
+        (['7f', '07'], 4)
+        """
+        book = self.quantizer.codebook
+        parts = {"codes": pack(self.codes, book.bits, order, pad=int(book.encode(0.0)))}
+        if isinstance(self.stored_scale, QTensor):
+            inner = self.stored_scale.pack(order)
+            parts.update({f"scale.{name}": part for name, part in inner.items()})
+        elif self.quantizer.scale_storage.bits <= 8:
+            parts["scale"] = pack(self.stored_scale, self.quantizer.scale_storage.bits, order)
+        else:
+            parts["scale"] = _to_bytes(self.stored_scale)
+        if np.ndim(self.zero_point):
+            parts["zero_point"] = pack(book.encode(self.zero_point), book.bits, order)
+        if self.center is not None:
+            parts["center"] = _to_bytes(np.float32(self.center))
+        return parts
+
+    @classmethod
+    def unpack(
+        cls,
+        parts: dict[str, np.ndarray],
+        quantizer: Quantizer,
+        shape: tuple[int, ...],
+        dtype: Any = np.float32,
+        order: str = "high_first",
+    ) -> "QTensor":
+        """The QTensor that these bytes came from; `pack`, undone.
+
+        Parameters
+        ----------
+        parts : uint8 arrays by name, as `pack` gives them
+        quantizer, shape, dtype : the recipe, and shape and dtype of x
+        order : as it was given to `pack`
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a part is missing, too many, or not of the right size.
+
+        Examples
+        --------
+        >>> q = nf4().quantize(np.linspace(-1, 1, 100))
+        >>> again = QTensor.unpack(q.pack(), q.quantizer, (100,), np.float64)
+        >>> bool(np.all(again.dequantize() == q.dequantize()))
+        True
+        """
+        layout = Layout(tuple(shape), quantizer.axis, quantizer.block_size)
+        book, storage = quantizer.codebook, quantizer.scale_storage
+        rest = dict(parts)
+
+        def take(name: str, count: int, bits: int) -> np.ndarray:
+            if name not in rest:
+                raise ValueError(f"{quantizer!r} needs the part {name!r}; got {sorted(parts)}")
+            part = rest.pop(name)
+            if bits <= 8:
+                return unpack(part, bits, count, order)
+            words = unpack(part, 8, count * bits // 8, order)
+            return words.view(f"<u{bits // 8}").astype(f"u{bits // 8}")
+
+        codes = take("codes", layout.size, book.bits).reshape(layout.shape)
+        if isinstance(storage, Quantizer):
+            inner = {name[6:]: rest.pop(name) for name in list(rest) if name.startswith("scale.")}
+            stored: Any = cls.unpack(inner, storage, (layout.n_groups,), np.float32, order)
+            scale = stored.dequantize().reshape(-1, 1)
+        else:
+            bits = storage.bits if storage.bits <= 8 else 8 * storage.code_dtype.itemsize
+            stored = take("scale", layout.n_groups, bits).reshape(-1, 1)
+            scale = storage.decode(stored).astype(np.float32)
+        zero_point: Any = 0.0
+        if "zero_point" in rest:
+            zeros = book.decode(take("zero_point", layout.n_groups, book.bits))
+            zero_point = quantizer._check_zero_point(zeros.reshape(-1, 1), layout)
+        center = None
+        if quantizer.center is not None:
+            center = take("center", 1, 32).view(np.float32)[0]
+        if rest:
+            raise ValueError(f"{quantizer!r} has no use for the parts {sorted(rest)}")
+        return cls(codes, scale, zero_point, quantizer, np.dtype(dtype), center, stored)
+
+
+def _name(value: Any) -> str:
+    return getattr(value, "__name__", None) or repr(value)
+
+
+def _to_bytes(array: Any) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    return array.astype(array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
+
+
+# At the door
+
+
+def _float32(piece: np.ndarray, center: Any) -> np.ndarray:
+    """A piece as contiguous float32; a view where it is that already."""
+    with np.errstate(over="ignore", invalid="ignore"):  # refused by _check_finite
+        piece = np.ascontiguousarray(piece, dtype=np.float32)
+        return piece if center is None else piece - center
+
+
+def _check_finite(x: np.ndarray) -> None:
+    """Refuse NaN and infinity; the largest and the smallest entry are NaN if any entry is."""
+    if not x.size:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = x.astype(np.float32) if x.dtype.kind == "V" else x  # ml_dtypes
+        if np.isfinite(np.array([x.max(), x.min()]).astype(np.float32)).all():
+            return
+        wrong = ~np.isfinite(x.astype(np.float32))
+    raise ValueError(
+        f"x must be finite float32 numbers; got {_first(x, wrong)}; replace them first"
+    )
+
+
+def _check_scale(scale: np.ndarray) -> None:
+    wrong = ~(np.isfinite(scale) & (scale >= 0))
+    if wrong.any():
+        raise ValueError(f"a scale must be finite and not negative; got {_first(scale, wrong)}")
+
+
+def _per_group(what: str, given: Any, layout: Layout) -> np.ndarray:
+    """What was given for all groups or for each, as float32 [n_groups, 1]."""
+    with np.errstate(over="ignore"):
+        given = np.asarray(_as_real(given)[0], dtype=np.float32)
+    if given.size != 1 and given.shape not in ((layout.n_groups, 1), (layout.n_groups,)):
+        raise ValueError(
+            f"{what} of shape {given.shape} for {layout.n_groups} groups; give one number, or one "
+            f"for each group as [{layout.n_groups}, 1]"
+        )
+    return np.array(np.broadcast_to(given.reshape(-1, 1), (layout.n_groups, 1)))
+
+
+# The named recipes
+
+
+def int_absmax(bits: int = 8, axis: Any = None, block_size: int | None = None) -> Quantizer:
+    """Symmetric integers: scale = max|x| / (2^(bits − 1) − 1), no zero-point.
+
+    Parameters
+    ----------
+    bits : 2 to 8
+    axis, block_size : who shares a scale, as for every recipe
+
+    Examples
+    --------
+    >>> int_absmax(8, block_size=64)
+    Quantizer(INT8, absmax, block_size=64)
+    """
+    return Quantizer(integers(bits), absmax, axis, block_size)
+
+
+def int_affine(bits: int = 8, axis: Any = None, block_size: int | None = None) -> Quantizer:
+    """Unsigned integers with a zero-point, over the range of x widened to hold 0.
+
+    >>> int_affine(8)
+    Quantizer(UINT8, min_max)
+    """
+    return Quantizer(integers(bits, signed=False), min_max, axis, block_size)
+
+
+def fp8(fmt: FloatFormat = E4M3, axis: Any = None, block_size: int | None = None) -> Quantizer:
+    """The numbers of an 8-bit float, scaled so that the largest magnitude is the largest number.
+
+    >>> fp8()
+    Quantizer(FP8 E4M3, absmax)
+    """
+    return Quantizer(format_codebook(fmt), absmax, axis, block_size)
+
+
+def fp4(
+    dialect: str = "ocp", axis: Any = None, block_size: int | None = 64, double_quant: bool = False
+) -> Quantizer:
+    """Four-bit floats in blocks.
+
+    Parameters
+    ----------
+    dialect : "ocp", the E2M1 of the OCP specification; "bitsandbytes", that library's magnitudes,
+        with its arithmetic
+    double_quant : as for `nf4`
+
+    Examples
+    --------
+    >>> fp4(), fp4("bitsandbytes")
+    (Quantizer(FP4 E2M1, absmax, block_size=64), \
+Quantizer(FP4 bitsandbytes, absmax, block_size=64, reciprocal=True))
+    """
+    _require_choice("dialect", dialect, ("ocp", "bitsandbytes"))
+    ocp = dialect == "ocp"
+    book = format_codebook(E2M1) if ocp else FP4_BITSANDBYTES
+    recipe = Quantizer(book, absmax, axis, block_size, reciprocal=not ocp)
+    return _double_quantized(recipe) if double_quant else recipe
+
+
+def nf4(block_size: int | None = 64, double_quant: bool = False, axis: Any = None) -> Quantizer:
+    """NF4 in blocks, with the bytes of bitsandbytes.
+
+    Parameters
+    ----------
+    block_size : values that share a scale
+    double_quant : True takes the mean off the scales and quantizes them with the dynamic 8-bit
+        map, a scale for 256: 8/64 + 32/(64·256) = 0.127 bits per value instead of 0.5. Codes are
+        still made with the exact scales.
+
+    Notes
+    -----
+    bitsandbytes multiplies by 1/max|x|, divides in a last, partial block, and takes 1e-38 for any
+    max|x| below. So small a block is encoded here with its own max|x|, and is the one difference.
+
+    References
+    ----------
+    Dettmers et al., QLoRA, arXiv 2305.14314, section 3; bitsandbytes 0.50, its CPU backend.
+
+    Examples
+    --------
+    >>> nf4()
+    Quantizer(NF4, absmax, block_size=64, reciprocal=True)
+    """
+    recipe = Quantizer(NF4, absmax, axis, block_size, reciprocal=True)
+    return _double_quantized(recipe) if double_quant else recipe
+
+
+def _double_quantized(recipe: Quantizer) -> Quantizer:
+    """QLoRA's double quantization of the scales."""
+    scales = Quantizer(DYNAMIC8, absmax, block_size=256, center=np.mean, reciprocal=True)
+    return dataclasses.replace(recipe, scale_storage=scales, encode_with="exact")

@@ -1,0 +1,315 @@
+"""Scale rules: how the scale of a group is found.
+
+A rule takes the groups of an array and a codebook and gives the scale that divides each group
+before its values are encoded, and the zero-point that is added after:
+
+    rule(groups, codebook) -> scale, zero_point         x̂ = scale · (level − zero_point)
+
+    groups      float array [n_groups, group_size], converted to float32
+    codebook    a Codebook; all rules but `mse_best` take a bare array of levels too
+    scale       float32 array [n_groups, 1]; 0 where a group is all zeros
+    zero_point  0.0, or, from `min_max`, a float32 array [n_groups, 1] of integers
+
+NaN and infinity are refused with a ValueError that counts them and names the first.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from quantedu.formats import _first
+
+Rule = Callable[[Any, Any], tuple[np.ndarray, Any]]
+_PIECE = 2**16  # values worked on at a time: they stay in cache
+
+
+def absmax(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale that puts the largest magnitude on the highest level, max|x| / max(levels).
+
+    For INT8 this is max|x|/127, as in bitsandbytes, SmoothQuant and quanto; for NF4 max|x|.
+
+    References
+    ----------
+    Dettmers et al., 8-bit Optimizers via Block-wise Quantization, arXiv 2110.02861, section 2.1.
+
+    Examples
+    --------
+    >>> absmax(np.array([[-2.0, 1.0]]), np.arange(-127, 128))[0]
+    array([[0.01574803]], dtype=float32)
+    """
+    return _divide(_largest_magnitude(groups), _ends(codebook)[1]), 0.0
+
+
+def absmax_half_range(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale by half the range of the levels, 2·max|x| / (max − min): INT8's 127.5, INT4's 7.5.
+
+    As in torch's observers, torchao's SYMMETRIC, compressed-tensors and GPTQ. The largest positive
+    value lands half a step above 127 and comes back clipped by half a step.
+
+    >>> float(absmax_half_range(np.array([[-255.0]]), np.arange(-128, 128))[0][0, 0])
+    2.0
+    """
+    lowest, highest = _ends(codebook)
+    return _divide(_largest_magnitude(groups), (highest - lowest) / 2), 0.0
+
+
+def absmax_full_range(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale that puts the largest magnitude on the lowest level, max|x| / |min|: INT8's 128.
+
+    Every code is used; a positive x at max|x| comes back clipped by a whole step.
+
+    >>> float(absmax_full_range(np.array([[-256.0]]), np.arange(-128, 128))[0][0, 0])
+    2.0
+    """
+    return _divide(_largest_magnitude(groups), abs(_ends(codebook)[0])), 0.0
+
+
+def absmax_no_clipping(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """The smallest scale that clips nothing, max(−min(x)/128, max(x)/127) for INT8.
+
+    As torchao's SYMMETRIC_NO_CLIPPING_ERR. Only one sign of the levels: that sign's end counts.
+
+    >>> float(absmax_no_clipping(np.array([[-256.0, 127.0]]), np.arange(-128, 128))[0][0, 0])
+    2.0
+    """
+    groups = _as_groups(groups)
+    lowest, highest = _ends(codebook)
+    low, high = _range(groups)
+    scale = np.zeros_like(low)
+    if lowest < 0:
+        scale = low / lowest
+    if highest > 0:
+        scale = np.maximum(scale, high / highest)
+    return _as_scale(scale), 0.0
+
+
+def min_max(groups: Any, codebook: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero-point that spread the integers over the range of x, widened to hold 0.
+
+    scale = (max − min) / (highest − lowest) and zero_point = lowest − rint(min/scale): an integer
+    of the codebook, so that 0 is exact. Without the widening a group of one sign would need a
+    zero-point that no code holds.
+
+    Raises
+    ------
+    ValueError
+        If the levels are not consecutive integers.
+
+    References
+    ----------
+    Jacob et al., arXiv 1712.05877, section 2.1 and equation 13.
+
+    Examples
+    --------
+    >>> scale, zero_point = min_max(np.array([[-1.0, 2.0]]), np.arange(16))
+    >>> float(scale[0, 0]), float(zero_point[0, 0])
+    (0.20000000298023224, 5.0)
+    """
+    lowest, highest = _ends(codebook)
+    if not getattr(codebook, "is_integer", True) or highest == lowest:
+        raise ValueError(
+            f"min_max gives a zero-point, which needs consecutive integers as levels, not "
+            f"{codebook!r}; absmax serves any levels"
+        )
+    low, high = _range(_as_groups(groups))
+    scale = _divide(high - low, highest - lowest)
+    # with the float32 scale, so that the same rounding happens here and in the quantizer
+    zero_point = lowest - np.rint(low / np.where(scale == 0, 1, scale))
+    return scale, np.clip(zero_point, lowest, highest).astype(np.float32)
+
+
+@functools.cache
+def percentile(q: float = 99.9) -> Rule:
+    """The rule that puts the q-th percentile of |x| on the highest level; what is larger, clips.
+
+    Parameters
+    ----------
+    q : 0 to 100, with linear interpolation; 100 is absmax
+
+    Returns
+    -------
+    rule(groups, codebook); the same q gives the same function
+
+    Examples
+    --------
+    >>> float(percentile(50)(np.array([[1.0, -2.0, 300.0]]), np.array([-1.0, 1.0]))[0][0, 0])
+    2.0
+    """
+    if not 0 <= q <= 100:
+        raise ValueError(f"q={q} is no percentile; choose 0 to 100")
+
+    def rule(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+        groups = _as_groups(groups)
+        _refuse(groups, np.isfinite(_largest_magnitude(groups)).all())
+        reached = np.percentile(np.abs(groups), q, axis=1, keepdims=True)
+        return _divide(reached, _ends(codebook)[1]), 0.0
+
+    rule.__name__ = rule.__qualname__ = f"percentile({q:g})"
+    rule.__doc__ = f"Scale that puts the {q:g}-th percentile of |x| on the highest level."
+    return rule
+
+
+def mse_best(groups: Any, codebook: Any, n_steps: int = 100) -> tuple[np.ndarray, float]:
+    """The scale with the least squared error among k/n_steps times absmax's, k = 1 … n_steps.
+
+    Clipping the few largest values makes the steps of all others finer; this rule finds how far
+    that pays. Of equal errors the larger scale is taken.
+
+    Parameters
+    ----------
+    groups, codebook : as for every rule; here a Codebook
+    n_steps : number of scales tried; each costs an encode and a decode
+
+    Examples
+    --------
+    >>> from quantedu.codebooks import integers
+    >>> x = np.array([[-1.0, -0.9, 0.8, 1.0, 4.0]])
+    >>> round(float(mse_best(x, integers(3))[0][0, 0] / absmax(x, integers(3))[0][0, 0]), 2)
+    0.91
+    """
+    if not hasattr(codebook, "encoder"):
+        raise TypeError(f"mse_best encodes with a Codebook; it got {type(codebook).__name__}")
+    groups = _as_groups(groups)
+    whole = absmax(groups, codebook)[0].astype(np.float64)
+    best, least = _as_scale(whole), np.full(whole.shape, np.inf)
+    encode, decode = codebook.encoder(groups.size), codebook.decoder(groups.size)
+    for k in range(n_steps, 0, -1):
+        scale = _as_scale(whole * (k / n_steps))
+        error = _squared_error(groups, np.where(scale == 0, 1, scale), encode, decode)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best, 0.0
+
+
+def _squared_error(
+    groups: np.ndarray, scale: np.ndarray, encode: Callable[..., None], decode: Callable[..., None]
+) -> np.ndarray:
+    """Sum of (x − x̂)² in each group [n_groups, 1], in float64, a cache-full at a time."""
+    total = np.zeros(scale.shape)
+    rows, columns = max(1, _PIECE // groups.shape[1]), min(_PIECE, groups.shape[1])
+    for i in range(0, len(groups), rows):
+        for j in range(0, groups.shape[1], columns):
+            x, s = groups[i : i + rows, j : j + columns], scale[i : i + rows]
+            with np.errstate(over="ignore"):  # an end level serves infinity too
+                scaled = np.divide(x, s)
+            codes, levels = np.empty(x.size, np.uint8), np.empty(x.size, np.float32)
+            encode(scaled.reshape(-1), codes)
+            decode(codes, levels)
+            error = levels.reshape(x.shape).astype(np.float64) * s - x
+            total[i : i + rows] += np.square(error, out=error).sum(axis=1, keepdims=True)
+    return total
+
+
+def mean_abs(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale that is the mean magnitude, mean|x|: the best one for the levels −1 and 1.
+
+    References
+    ----------
+    Rastegari et al., XNOR-Net, arXiv 1603.05279, section 3.1.
+
+    Examples
+    --------
+    >>> float(mean_abs(np.array([[1.0, -3.0]]), np.array([-1.0, 1.0]))[0][0, 0])
+    2.0
+    """
+    groups = _as_groups(groups)
+    total = np.zeros((len(groups), 1))
+    for i in range(0, groups.shape[1], _PIECE):
+        total += np.abs(groups[:, i : i + _PIECE]).sum(axis=1, dtype=np.float64, keepdims=True)
+    _refuse(groups, np.isfinite(total).all())
+    return _as_scale(total / max(groups.shape[1], 1)), 0.0
+
+
+def power_of_two(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale 2^(floor(log2 max|x|) − floor(log2 max(levels))), read off the exponent fields.
+
+    The floor may leave max|x| above the highest level, where it clips.
+
+    References
+    ----------
+    OCP Microscaling (MX) v1.0, section 6.3.
+
+    Examples
+    --------
+    >>> float(power_of_two(np.array([[7.9]]), np.array([-6.0, 6.0]))[0][0, 0])
+    1.0
+    """
+    largest = _largest_magnitude(groups)
+    exponent = np.frexp(largest)[1] - np.frexp(_positive(_ends(codebook)[1]))[1]
+    return np.where(largest == 0, 0, np.ldexp(np.float32(1), exponent)).astype(np.float32), 0.0
+
+
+# What the rules share
+
+
+def _as_groups(groups: Any) -> np.ndarray:
+    groups = np.asarray(groups)
+    if groups.ndim != 2:
+        raise ValueError(
+            f"groups must have shape [n_groups, group_size], not {groups.shape}; "
+            "x.reshape(1, -1) is one group"
+        )
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(groups, dtype=np.float32)
+
+
+def _ends(codebook: Any) -> tuple[float, float]:
+    """The lowest and the highest level."""
+    if hasattr(codebook, "levels"):
+        return codebook.min, codebook.max
+    return float(np.nanmin(codebook)), float(np.nanmax(codebook))
+
+
+def _largest_magnitude(groups: Any) -> np.ndarray:
+    """max|x| of each group [n_groups, 1].
+
+    Magnitudes are ordered as their bits are, read as integers. NaN and infinity come out on top.
+    """
+    groups = _as_groups(groups)
+    largest = np.zeros((len(groups), 1), dtype=np.int32)
+    for i in range(0, groups.shape[1] if len(groups) else 0, _PIECE):
+        magnitude = groups[:, i : i + _PIECE].view(np.int32) & 0x7FFFFFFF
+        starts = np.arange(0, magnitude.size, magnitude.shape[1])
+        reached = np.maximum.reduceat(magnitude.reshape(-1), starts)[:, None]
+        largest = np.maximum(largest, reached)
+    found = largest.view(np.float32)
+    _refuse(groups, np.isfinite(found).all())
+    return found
+
+
+def _range(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """min(x, 0) and max(x, 0) of each group, float64 [n_groups, 1]."""
+    if not groups.size:
+        return np.zeros((len(groups), 1)), np.zeros((len(groups), 1))
+    starts = np.arange(0, groups.size, groups.shape[1])
+    low = np.minimum.reduceat(groups.reshape(-1), starts)[:, None].astype(np.float64)
+    high = np.maximum.reduceat(groups.reshape(-1), starts)[:, None].astype(np.float64)
+    _refuse(groups, np.isfinite(low).all() and np.isfinite(high).all())
+    return np.minimum(low, 0), np.maximum(high, 0)
+
+
+def _refuse(groups: np.ndarray, finite: Any) -> None:
+    if not finite:
+        wrong = ~np.isfinite(groups)
+        raise ValueError(
+            f"x must be finite float32 numbers; got {_first(groups, wrong)}; replace them first"
+        )
+
+
+def _positive(divisor: float) -> float:
+    if not divisor > 0:
+        raise ValueError(
+            f"the levels end at {divisor:g}, which no scale can put a magnitude on; "
+            "choose a codebook with levels on that side of 0"
+        )
+    return divisor
+
+
+def _divide(magnitude: np.ndarray, divisor: float) -> np.ndarray:
+    return _as_scale(magnitude.astype(np.float64) / _positive(divisor))
+
+
+def _as_scale(scale: np.ndarray) -> np.ndarray:
+    """Round to float32, at most the largest: tiny levels would ask for more."""
+    return np.minimum(scale + 0.0, np.finfo(np.float32).max).astype(np.float32)  # no −0

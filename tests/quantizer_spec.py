@@ -1,0 +1,121 @@
+"""The rules of the quantizers as slow, obvious loops, one value at a time.
+
+They use nothing of `quantedu.quantizers`, `scales` and `layout`, and of a codebook only its levels
+and thresholds. All arithmetic that the libraries do in float32 is done in float32 here.
+"""
+
+import itertools
+
+import numpy as np
+
+f32 = np.float32
+
+
+def blocks(values, block_size):
+    """The values, cut in lists of block_size; the last list is what is left."""
+    return [values[i : i + block_size] for i in range(0, len(values), block_size)]
+
+
+def largest_magnitude(block):
+    largest = f32(0)
+    for x in block:
+        largest = max(largest, abs(f32(x)))
+    return largest
+
+
+def code_by_thresholds(x, codes_by_rank, thresholds):
+    """Go up as long as x exceeds the threshold: ties go to the lower level."""
+    rank = 0
+    while rank < len(thresholds) and x > thresholds[rank]:
+        rank += 1
+    return int(codes_by_rank[rank])
+
+
+def code_of_nearest(x, levels):
+    """Code of the nearest level; of two equally near ones the even code."""
+    finite = [code for code in range(len(levels)) if np.isfinite(levels[code])]
+    distance = {code: abs(float(x) - float(levels[code])) for code in finite}
+    nearest = [code for code in finite if distance[code] == min(distance.values())]
+    return min(nearest, key=lambda code: code % 2)
+
+
+def bitsandbytes_4bit(x, levels, block_size=64):
+    """The rule of bitsandbytes 0.50 on a CPU: codes, absmax and x̂, value by value.
+
+    Full blocks are multiplied by 1/absmax, the last, partial block is divided; thresholds are the
+    midpoints as float32 arithmetic gives them. (A block whose absmax is below 1e-38 is divided by
+    1e-38 there; not so here.)
+    """
+    order = sorted(range(len(levels)), key=lambda code: levels[code])
+    midpoints = [
+        (f32(levels[low]) + f32(levels[high])) / f32(2) for low, high in itertools.pairwise(order)
+    ]
+    codes, absmax, x_hat = [], [], []
+    for block in blocks([f32(value) for value in x], block_size):
+        largest = largest_magnitude(block)
+        absmax.append(largest)
+        for value in block:
+            if largest == 0:
+                scaled = f32(0)
+            elif len(block) == block_size:
+                scaled = value * (f32(1) / largest)
+            else:
+                scaled = value / largest
+            codes.append(code_by_thresholds(scaled, order, midpoints))
+            x_hat.append(f32(levels[codes[-1]]) * largest)
+    return codes, absmax, x_hat
+
+
+def nibbles(codes, pad, high_first=True):
+    """Two codes a byte, the first in the high nibble or in the low one."""
+    codes = [*codes, pad] if len(codes) % 2 else codes
+    pairs = zip(codes[::2], codes[1::2])
+    return [first << 4 | second if high_first else second << 4 | first for first, second in pairs]
+
+
+def bit_stream(codes, bits, high_first=True):
+    """The codes written bit after bit, and cut in bytes; zeros fill the last."""
+    stream = []
+    for code in codes:
+        each = [code >> i & 1 for i in range(bits)]
+        stream += each[::-1] if high_first else each
+    stream += [0] * (-len(stream) % 8)
+    return [
+        sum(bit << (7 - i if high_first else i) for i, bit in enumerate(byte))
+        for byte in blocks(stream, 8)
+    ]
+
+
+def double_quantized(absmax, levels):
+    """QLoRA's scales of scales: the mean off, dynamic 8-bit in blocks of 256, and back."""
+    center = f32(sum(float(largest) for largest in absmax) / len(absmax))
+    centred = [largest - center for largest in absmax]
+    codes, scales, recovered = bitsandbytes_4bit(centred, levels, block_size=256)
+    return center, codes, scales, [value + center for value in recovered]
+
+
+def symmetric_integers(x, bits, block_size):
+    """scale = absmax / (2^(bits − 1) − 1), rint(x / scale), ties to even."""
+    q, x_hat = [], []
+    for block in blocks([f32(value) for value in x], block_size):
+        scale = f32(float(largest_magnitude(block)) / (2 ** (bits - 1) - 1))
+        for value in block:
+            step = round(float(value / scale)) if scale else 0
+            q.append(max(-(2 ** (bits - 1)), min(2 ** (bits - 1) - 1, step)))
+            x_hat.append(f32(q[-1]) * scale)
+    return q, x_hat
+
+
+def affine_integers(x, bits, block_size):
+    """Range widened to hold 0; rint(x / scale) + zero_point, clamped to 0 … 2^bits − 1."""
+    q, zero_points, x_hat = [], [], []
+    for block in blocks([f32(value) for value in x], block_size):
+        low, high = min(0.0, *map(float, block)), max(0.0, *map(float, block))
+        scale = f32((high - low) / (2**bits - 1))
+        zero_point = round(-low / float(scale)) if scale else 0
+        zero_points.append(max(0, min(2**bits - 1, zero_point)))
+        for value in block:
+            step = (round(float(value / scale)) if scale else 0) + zero_points[-1]
+            q.append(max(0, min(2**bits - 1, step)))
+            x_hat.append(f32(q[-1] - zero_points[-1]) * scale)
+    return q, zero_points, x_hat
