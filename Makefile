@@ -56,6 +56,7 @@ notebooks: setup
 
 bench: setup
 	$(PY) benchmarks/formats.py
+	$(PY) benchmarks/quantizers.py
 
 lint: setup
 	$(PY) -m ruff check .

@@ -18,7 +18,7 @@ import numpy as np
 from quantedu.formats import _as_codes, _is_integer, _require_choice
 
 ORDERS = ("high_first", "low_first")
-PIECE = 2**16  # values worked on at a time: they stay in cache
+PIECE = 2**18  # values worked on at a time: near the cache, and few enough turns of the loop
 Piece = tuple[slice, slice, slice]
 
 

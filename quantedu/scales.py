@@ -22,7 +22,7 @@ import numpy as np
 from quantedu.formats import _first
 
 Rule = Callable[[Any, Any], tuple[np.ndarray, Any]]
-_PIECE = 2**16  # values worked on at a time: they stay in cache
+_PIECE = 2**18  # values worked on at a time, as in `quantedu.layout`
 
 
 def absmax(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:

@@ -189,7 +189,7 @@ def test_bits_per_value_are_the_bytes_of_pack_which_come_back(recipe, x):
 @of_recipes
 def test_many_values_are_quantized_as_few_are(recipe):
     """The tabulated paths, the cut into pieces and the definition agree."""
-    x = gaussian((64, 3000), seed=5)
+    x = gaussian((64, 5000), seed=5)  # more than a piece
     if recipe.axis is None:
         x = x.reshape(-1)
     q = recipe.quantize(x)
@@ -249,6 +249,22 @@ def test_four_bits_are_the_bytes_of_bitsandbytes_in_a_large_array_too(n):
         assert q.codes.tolist() == codes
         assert q.scale[:, 0].tolist() == largest
         assert q.dequantize().tolist() == x_hat
+
+
+def test_full_blocks_are_multiplied_by_the_reciprocal_and_a_partial_one_is_divided():
+    """On values where the two arithmetics fall on different sides of a threshold."""
+    rng, found = np.random.default_rng(10), []
+    for threshold in NF4.thresholds:
+        largest = rng.uniform(1, 2, 5000).astype(np.float32)
+        x = largest * threshold
+        differ = (x * (np.float32(1) / largest) > threshold) != (x / largest > threshold)
+        found += zip(x[differ][:5], largest[differ][:5], strict=True)
+    assert len(found) > 20
+    for x, largest in found:
+        q = nf4(2).quantize([largest, x, largest, x, x])  # two full blocks, a partial one
+        assert q.codes[[1, 3]].tolist() == [NF4.encode(x * (np.float32(1) / largest))] * 2
+        partial = nf4(3).quantize([largest, 0, 0, largest, x])
+        assert partial.codes[4] == NF4.encode(x / largest)
 
 
 def test_bytes_that_bitsandbytes_itself_made():
@@ -351,7 +367,9 @@ def test_scales_are_rounded_to_their_storage_and_codes_made_with_what_is_read_ba
 
 def test_a_scale_that_underflows_in_storage_gives_zeros():
     x = gaussian(64, sigma=1e-12)
-    assert np.all(dataclasses.replace(nf4(), scale_storage=FP16)(x) == 0)
+    q = dataclasses.replace(nf4(), scale_storage=FP16).quantize(x)
+    assert np.all(q.dequantize() == 0)
+    assert np.all(q.codes == NF4.encode(0.0))  # divided by 1, as the docstring says
     assert np.all(dataclasses.replace(BINARY, scale_storage=FP16)(x) == 0)
 
 
@@ -462,9 +480,9 @@ def test_nan_and_infinity_are_counted_and_the_first_named(recipe, bad, dtype):
 
 
 def test_nan_is_found_in_a_large_array_too():
-    x = gaussian(200_000)
-    x[150_001] = np.nan
-    with pytest.raises(ValueError, match="1 of 200000, the first nan at 150001"):
+    x = gaussian(400_000)
+    x[350_001] = np.nan
+    with pytest.raises(ValueError, match="1 of 400000, the first nan at 350001"):
         nf4()(x)
 
 
