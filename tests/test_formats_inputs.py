@@ -438,6 +438,21 @@ def test_the_tables_of_encode_say_what_the_definition_says(fmt):
         )
 
 
+@pytest.mark.parametrize("carrier", [np.float32, np.float64])
+def test_numpys_cast_to_fp16_says_what_the_definition_says(carrier):
+    rng, unsigned = np.random.default_rng(0), f"u{np.dtype(carrier).itemsize}"
+    bits = rng.integers(0, np.iinfo(unsigned).max, 2**20, dtype=unsigned, endpoint=True)
+    near = (qe.FP16.values()[:0x7C01, None] * np.array([1, 1 - 2**-12, 1 + 2**-12])).ravel()
+    ties = (qe.FP16.values()[:0x7BFF] + qe.FP16.values()[1:0x7C00]) / 2
+    x = np.concatenate(
+        [bits.view(carrier), *(s * y.astype(carrier) for y in (near, ties) for s in (1, -1))]
+    )
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        wide = x.astype(np.float64)
+    wanted = qe.FP16._encode_definition(wide, "nearest_even", "special")
+    np.testing.assert_array_equal(qe.FP16.encode(x), wanted)
+
+
 @pytest.mark.parametrize("fmt", LISTED, ids=named)
 def test_the_tables_of_decode_say_what_the_definition_says(fmt):
     codes = np.arange(2**fmt.bits).astype(fmt.code_dtype)
