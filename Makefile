@@ -46,7 +46,8 @@ lab: setup
 	  --LabApp.default_url=/lab/tree/$(START) $(ROOT_FLAG) $(LAB_FLAGS)
 
 test: setup
-	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS)
+	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) -m "not browser"
+	$(PY) -m pytest -m browser $(PYTEST_FLAGS) tests/browser
 
 test-browser: setup
 	$(PY) -m pytest -m browser $(PYTEST_FLAGS) tests/browser

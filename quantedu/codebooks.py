@@ -357,6 +357,7 @@ def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     lowest = 2 if signed else 1
     if not (_is_integer(bits) and lowest <= bits <= 8):
         raise ValueError(f"bits must be an integer from {lowest} to 8, not {bits!r}")
+    bits = int(bits)  # a NumPy integer would overflow
     if narrow and not signed:
         raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
     levels = np.arange(2.0**bits)
@@ -436,6 +437,7 @@ def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = 
     """
     if not (_is_integer(bits) and 2 <= bits <= 8):
         raise ValueError(f"bits must be an integer from 2 to 8, not {bits!r}")
+    bits = int(bits)
     name = f"NF{bits}{' symmetric' if symmetric else ''}"
     if offset is None:
         exact = (1 - 1 / (2 * (2**bits - 1)) + 1 - 1 / (2 * 2**bits)) / 2
@@ -524,7 +526,7 @@ def uniform(bits: int) -> Codebook:
     """
     if not (_is_integer(bits) and 1 <= bits <= 8):
         raise ValueError(f"bits must be an integer from 1 to 8, not {bits!r}")
-    return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2**bits))
+    return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2 ** int(bits)))
 
 
 INT8, INT4, UINT8, UINT4 = integers(8), integers(4), integers(8, False), integers(4, False)

@@ -56,6 +56,8 @@ class Layout:
             raise ValueError(
                 f"block_size={self.block_size}: a block holds at least one value; None does not cut"
             )
+        if self.block_size is not None:
+            object.__setattr__(self, "block_size", int(self.block_size))
         if self.axis is None:
             return
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
@@ -208,10 +210,11 @@ def pack(codes: Any, bits: int, order: str = "high_first", pad: int = 0) -> np.n
     ['21', '03']
     """
     _check_packing(bits, order)
+    bits = int(bits)  # a NumPy integer would overflow
     codes = _as_codes(codes, f"{bits} bits", bits, 2**bits).reshape(-1)
     packed = np.empty(packed_size(codes.size, bits), dtype=np.uint8)
     for start in range(0, codes.size, PIECE):  # a piece fills whole bytes, the last one excepted
-        piece = codes[start : start + PIECE].astype(np.uint8, copy=False)
+        piece = np.ascontiguousarray(codes[start : start + PIECE], dtype=np.uint8)
         if piece.size % 8:
             piece = np.concatenate([piece, np.full(-piece.size % 8, pad, dtype=np.uint8)])
         out = packed[start * bits // 8 :][: packed_size(PIECE, bits)]

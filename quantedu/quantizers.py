@@ -135,6 +135,8 @@ class Quantizer:
         rows = layout.rows(x)
         scale, zero_point = np.zeros((2, layout.n_rows, layout.groups_per_row), dtype=np.float32)
         affine = False
+        if getattr(self.scale_rule, "__module__", "") != "quantedu.scales":
+            _check_finite(x)  # our own rules refuse by themselves
         for row, column, group in layout.pieces(whole=True):
             place = scale[row, group]
             values = _float32(rows[row, column], center)
@@ -191,7 +193,8 @@ class Quantizer:
         stored, recovered = self._store(scale)
         used = scale if self.encode_with == "exact" else recovered
         codes = self._encode(x, layout, center, used, zero_point)
-        dtype = x.dtype if x.dtype.kind not in "biu" else np.dtype(np.float32)
+        integer = x.dtype.kind in "biu" or "int" in x.dtype.name  # "int4" is of `ml_dtypes`
+        dtype = np.dtype(np.float32) if integer else x.dtype
         return QTensor(codes, recovered, zero_point, self, dtype, center, stored)
 
     def _check_zero_point(self, zero_point: Any, layout: Layout) -> Any:
@@ -347,7 +350,12 @@ class QTensor:
         book = self.quantizer.codebook
         span = max(abs(book.min), abs(book.max)) * (1 + bool(np.ndim(self.zero_point)))
         reach = float(np.abs(self.scale).max(initial=0)) * span + abs(float(self.center or 0))
-        largest = float(np.finfo(self.dtype).max) if self.dtype.kind == "f" else 3.3e38
+        if self.dtype.type.__module__ == "ml_dtypes":
+            import ml_dtypes  # where such an array came from
+
+            largest = float(ml_dtypes.finfo(self.dtype).max)
+        else:
+            largest = float(np.finfo(self.dtype).max)
         largest = min(largest, float(np.finfo(np.float32).max))
         return np.float32(largest) if reach * (1 + 1e-6) > largest else None
 

@@ -322,7 +322,10 @@ def nf4_made(offset: float = 929 / 960, data: str = "normal", block_size: int = 
         f"Offset {offset:.4f} on {data} data, blocks of {block_size}: {decibels:.2f} dB, "
         f"commonest code {ratio}"
     )
+    (left, right), cut = np.diff(ndtr(quantiles))[[0, -1]], 1 - offset
     text = (
+        f"strips of {left:.1%} left of 0 and {right:.1%} right of it, {cut:.1%} cut off at each "
+        f"end; the last quantile at {quantiles[-1]:.3f} σ\n"
         f"levels above 0: {' '.join(f'{level:.4f}' for level in levels[8:])}\n"
         f"levels below 0: {' '.join(f'{-level:.4f}' for level in levels[6::-1])}\n"
         f"codes used {shares.min():.1%} to {shares.max():.1%}, entropy "

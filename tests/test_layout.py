@@ -150,3 +150,8 @@ def test_the_first_nibble_is_the_high_one_as_in_bitsandbytes_or_the_low_one_as_i
 def test_what_cannot_be_packed_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_column_can_be_packed():
+    codes = np.arange(16, dtype=np.uint8).reshape(8, 2)
+    assert np.array_equal(pack(codes[:, 0], 4), pack(codes[:, 0].copy(), 4))

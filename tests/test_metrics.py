@@ -90,3 +90,9 @@ def test_codes_that_are_no_integers_are_refused():
 def test_what_is_no_distribution_has_no_entropy(usage):
     with pytest.raises(ValueError, match="none negative, at least one above 0"):
         metrics.entropy(usage)
+
+
+def test_a_nan_far_into_the_array_is_the_largest_error():
+    x = np.zeros(10**6)
+    x[-1] = np.nan
+    assert np.isnan(metrics.max_error(np.zeros(10**6), x))

@@ -666,3 +666,34 @@ def test_no_more_than_16_mib_beyond_input_and_output(recipe):
         assert peak - before < sum(part.nbytes for part in parts.values()) + 16 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_a_rule_of_ones_own_cannot_hide_what_is_not_finite():
+    def one(groups, codebook):
+        return np.ones((len(groups), 1), dtype=np.float32), 0.0
+
+    with pytest.raises(ValueError, match="nan at 0"):
+        Quantizer(integers(8), one)(np.array([np.nan, 1.0]))
+
+
+@pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "bfloat16"])
+def test_ml_dtypes_come_back_as_they_came_and_within_their_range(name):
+    dtype = np.dtype(getattr(ml_dtypes, name))
+    largest = float(ml_dtypes.finfo(dtype).max)
+    x_hat = int_affine(2)(np.array([largest, -largest, 3, 100]).astype(dtype))
+    assert x_hat.dtype == dtype
+    assert np.isfinite(x_hat.astype(np.float64)).all()
+
+
+def test_small_integers_of_ml_dtypes_come_back_as_float32():
+    x_hat = int_absmax(2)(np.array([1, 2, 3, 6]).astype(ml_dtypes.int4))
+    assert x_hat.dtype == np.float32
+
+
+def test_numpy_integers_serve_as_parameters():
+    x = np.linspace(-1, 1, 300, dtype=np.float32)
+    assert np.array_equal(int_absmax(np.int8(7))(x), int_absmax(7)(x))
+    assert np.array_equal(nf4(np.uint8(64))(x), nf4(64)(x))
+    assert np.array_equal(
+        Quantizer(uniform(np.int8(7)), absmax)(x), Quantizer(uniform(7), absmax)(x)
+    )
