@@ -304,8 +304,8 @@ class QTensor:
 
         Returns
         -------
-        int8 array, uint8 where a level exceeds 127, float32 where a level is no integer; the
-        shape of codes
+        int8 array, uint8 or int16 where a level exceeds 127, float32 where a level is no integer;
+        the shape of codes
 
         Examples
         --------
@@ -315,7 +315,8 @@ class QTensor:
         book = self.quantizer.codebook
         if not book.is_integer:
             return book.decode(self.codes)
-        dtype = np.dtype(np.int8 if book.max <= 127 else np.uint8)
+        fits = (d for d in (np.int8, np.uint8, np.int16) if np.iinfo(d).min <= book.min)
+        dtype = next(d for d in fits if book.max <= np.iinfo(d).max)
         levels = np.where(np.isfinite(book.levels), book.levels, 0).astype(dtype)
         return levels[self.codes]
 
@@ -609,6 +610,8 @@ def nf4(block_size: int | None = 64, double_quant: bool = False, axis: Any = Non
     -----
     bitsandbytes multiplies by 1/max|x|, divides in a last, partial block, and takes 1e-38 for any
     max|x| below. So small a block is encoded here with its own max|x|, and is the one difference.
+    With double quantization the scale of a block that is tiny beside its neighbours can come back
+    as 0 or slightly below, as it does there.
 
     References
     ----------

@@ -124,6 +124,8 @@ def min_max(groups: Any, codebook: Any) -> tuple[np.ndarray, np.ndarray]:
 def percentile(q: float = 99.9) -> Rule:
     """The rule that puts the q-th percentile of |x| on the highest level; what is larger, clips.
 
+    Where that percentile is 0, as among sparse activations, it is absmax: else all would be 0.
+
     Parameters
     ----------
     q : 0 to 100, with linear interpolation; 100 is absmax
@@ -142,8 +144,9 @@ def percentile(q: float = 99.9) -> Rule:
 
     def rule(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
         groups = _as_groups(groups)
-        _refuse(groups, np.isfinite(_largest_magnitude(groups)).all())
+        largest = _largest_magnitude(groups)  # refuses NaN and infinity
         reached = np.percentile(np.abs(groups), q, axis=1, keepdims=True)
+        reached = np.where(reached == 0, largest.reshape(reached.shape), reached)
         return _divide(reached, _ends(codebook)[1]), 0.0
 
     rule.__name__ = rule.__qualname__ = f"percentile({q:g})"

@@ -697,3 +697,9 @@ def test_numpy_integers_serve_as_parameters():
     assert np.array_equal(
         Quantizer(uniform(np.int8(7)), absmax)(x), Quantizer(uniform(7), absmax)(x)
     )
+
+
+def test_values_of_unusual_integers_do_not_wrap_around():
+    lopsided = Codebook("-100 ... 155", np.arange(-100, 156))
+    values = Quantizer(lopsided, absmax).quantize([-0.5, 0.0, 1.0], scale=1 / 155).values
+    assert values.tolist() == [-78, 0, 155]
