@@ -10,6 +10,7 @@ scale itself is stored. A `QTensor` is the result: codes, scales, and how to mak
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -286,6 +287,11 @@ class QTensor:
 
     def __post_init__(self) -> None:
         self.quantizer.codebook.check_codes(self.codes)
+        for name in ("codes", "scale", "zero_point", "stored_scale"):
+            if isinstance(array := getattr(self, name), np.ndarray):
+                array = array.view()
+                array.flags.writeable = False  # frozen all the way down
+                object.__setattr__(self, name, array)
 
     def __repr__(self) -> str:
         return (
@@ -351,12 +357,8 @@ class QTensor:
         book = self.quantizer.codebook
         span = max(abs(book.min), abs(book.max)) * (1 + bool(np.ndim(self.zero_point)))
         reach = float(np.abs(self.scale).max(initial=0)) * span + abs(float(self.center or 0))
-        if self.dtype.type.__module__ == "ml_dtypes":
-            import ml_dtypes  # where such an array came from
-
-            largest = float(ml_dtypes.finfo(self.dtype).max)
-        else:
-            largest = float(np.finfo(self.dtype).max)
+        home = sys.modules[self.dtype.type.__module__]  # NumPy, or `ml_dtypes`
+        largest = float(getattr(home, "finfo", np.finfo)(self.dtype).max)
         largest = min(largest, float(np.finfo(np.float32).max))
         return np.float32(largest) if reach * (1 + 1e-6) > largest else None
 

@@ -174,8 +174,12 @@ def mse_best(groups: Any, codebook: Any, n_steps: int = 100) -> tuple[np.ndarray
     """
     if not hasattr(codebook, "encoder"):
         raise TypeError(f"mse_best encodes with a Codebook; it got {type(codebook).__name__}")
+    if n_steps < 1:
+        raise ValueError(f"n_steps={n_steps}: at least one scale has to be tried")
     groups = _as_groups(groups)
     whole = absmax(groups, codebook)[0].astype(np.float64)
+    if not groups.size:
+        return _as_scale(whole), 0.0
     best, least = _as_scale(whole), np.full(whole.shape, np.inf)
     encode, decode = codebook.encoder(groups.size), codebook.decoder(groups.size)
     for k in range(n_steps, 0, -1):

@@ -703,3 +703,10 @@ def test_values_of_unusual_integers_do_not_wrap_around():
     lopsided = Codebook("-100 ... 155", np.arange(-100, 156))
     values = Quantizer(lopsided, absmax).quantize([-0.5, 0.0, 1.0], scale=1 / 155).values
     assert values.tolist() == [-78, 0, 155]
+
+
+def test_what_a_qtensor_holds_cannot_be_changed():
+    q = int_affine(4, block_size=8).quantize(np.linspace(-1, 1, 20))
+    for array in (q.codes, q.scale, q.zero_point):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0

@@ -219,3 +219,9 @@ def test_rules_take_bare_levels_too():
 def test_a_rule_that_does_not_fit_its_levels_says_so(call, error, message):
     with pytest.raises(error, match=message):
         call(np.array([[1.0]]))
+
+
+def test_mse_best_of_nothing_and_with_no_steps():
+    assert scales.mse_best(np.zeros((2, 0)), NF4)[0].tolist() == [[0], [0]]
+    with pytest.raises(ValueError, match="n_steps=0: at least one"):
+        scales.mse_best(np.ones((1, 4)), NF4, n_steps=0)
