@@ -161,7 +161,7 @@ class Lab:
         self.page.on("console", self._heed)
 
     def _note(self, error):
-        # ours never remove a node by hand; JupyterLab does when it is busy changing its theme
+        # seen once, as JupyterLab changed its theme; our scripts never call removeChild
         if "'removeChild' on 'Node'" not in str(error):
             self.errors.append(str(error))
 
