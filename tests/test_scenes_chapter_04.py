@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantedu.metrics import sqnr_db
-from quantedu.scenes import BLOCK_SIZES, OUTLIER_AT, outlier_in_blocks
+from quantedu.scenes.chapter_04 import BLOCK_SIZES, OUTLIER_AT, outlier_in_blocks
 
 
 def int4(x, block_size):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from quantedu import scenes
 from quantedu.codebooks import NF4
 from quantedu.explorer import Choice, Explorer, Slider
+from quantedu.scenes import chapter_05 as scenes
 
 KINDS = ("normal", "Laplace", "Student t (5)", "uniform")
 LEVELS = NF4.levels.astype(np.float64)
