@@ -89,6 +89,7 @@ class Codebook:
         if self.thresholds is None:
             up = (codes[1:] % 2 == 0) & (self.ties == "even")
             thresholds = _at_most(_midpoints(levels[codes], np.float64), up)
+            thresholds = np.maximum.accumulate(thresholds)  # of equal levels one would be lower
         else:
             thresholds = np.array(_as_real(self.thresholds)[0], dtype=np.float32)
         if thresholds.shape != low.shape:
@@ -96,7 +97,7 @@ class Codebook:
                 f"{self.name}: {codes.size} levels have {low.size} thresholds between them, "
                 f"not {thresholds.size}"
             )
-        wrong = ~((thresholds >= np.nextafter(low, np.float32(-np.inf))) & (thresholds <= high))
+        wrong = ~((thresholds >= _below(low)) & (thresholds <= high))
         if wrong.any():
             raise ValueError(
                 f"{self.name}: each threshold must lie between its two levels; "
@@ -270,8 +271,12 @@ def _at_most(midpoints: np.ndarray, up: np.ndarray) -> np.ndarray:
     """
     thresholds = midpoints.astype(np.float32)
     lower = (thresholds > midpoints) | ((thresholds == midpoints) & up)
-    down = np.nextafter(thresholds, np.float32(-np.inf))
-    return np.where(lower, down, thresholds) + np.float32(0)  # no −0
+    return np.where(lower, _below(thresholds), thresholds) + np.float32(0)  # no −0
+
+
+def _below(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # below the lowest float32 is −∞
+        return np.nextafter(x, np.float32(-np.inf))
 
 
 # The fast paths: the definitions above, tabulated

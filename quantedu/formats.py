@@ -686,7 +686,7 @@ def _as_real(x: Any) -> tuple[np.ndarray, np.dtype]:
     """An array of x, and the dtype (float32 or float64) that holds each of its entries exactly."""
     x = np.asarray(x)
     kind, size = x.dtype.kind, x.dtype.itemsize
-    if x.dtype.type.__module__ == "ml_dtypes":
+    if x.dtype.type.__module__ == "ml_dtypes" and "complex" not in x.dtype.name:
         return x, np.dtype(np.float32)
     if kind not in "biuf":
         raise TypeError(f"x must hold real numbers of up to 64 bits, not {x.dtype}")

@@ -212,6 +212,7 @@ def pack(codes: Any, bits: int, order: str = "high_first", pad: int = 0) -> np.n
     _check_packing(bits, order)
     bits = int(bits)  # a NumPy integer would overflow
     codes = _as_codes(codes, f"{bits} bits", bits, 2**bits).reshape(-1)
+    _as_codes(pad, f"{bits} bits, pad too,", bits, 2**bits)
     packed = np.empty(packed_size(codes.size, bits), dtype=np.uint8)
     for start in range(0, codes.size, PIECE):  # a piece fills whole bytes, the last one excepted
         piece = np.ascontiguousarray(codes[start : start + PIECE], dtype=np.uint8)

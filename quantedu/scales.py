@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.formats import _first
+from quantedu.formats import _as_real, _first
 
 Rule = Callable[[Any, Any], tuple[np.ndarray, Any]]
 _PIECE = 2**18  # values worked on at a time, as in `quantedu.layout`
@@ -145,6 +145,8 @@ def percentile(q: float = 99.9) -> Rule:
     def rule(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
         groups = _as_groups(groups)
         largest = _largest_magnitude(groups)  # refuses NaN and infinity
+        if not groups.size:
+            return largest, 0.0
         reached = np.percentile(np.abs(groups), q, axis=1, keepdims=True)
         reached = np.where(reached == 0, largest.reshape(reached.shape), reached)
         return _divide(reached, _ends(codebook)[1]), 0.0
@@ -251,7 +253,7 @@ def power_of_two(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
 
 
 def _as_groups(groups: Any) -> np.ndarray:
-    groups = np.asarray(groups)
+    groups = _as_real(groups)[0]
     if groups.ndim != 2:
         raise ValueError(
             f"groups must have shape [n_groups, group_size], not {groups.shape}; "
@@ -265,7 +267,11 @@ def _ends(codebook: Any) -> tuple[float, float]:
     """The lowest and the highest level."""
     if hasattr(codebook, "levels"):
         return codebook.min, codebook.max
-    return float(np.nanmin(codebook)), float(np.nanmax(codebook))
+    levels = _as_real(codebook)[0]
+    levels = levels[np.isfinite(levels)]
+    if not levels.size:
+        raise ValueError(f"levels need a finite number among them; got {codebook!r}")
+    return float(levels.min()), float(levels.max())
 
 
 def _largest_magnitude(groups: Any) -> np.ndarray:

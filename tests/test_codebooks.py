@@ -334,3 +334,10 @@ def test_what_makes_no_sense_is_refused(call, error, message):
 def test_empty_arrays_stay_empty():
     assert NF4.encode([]).shape == NF4.decode([]).shape == (0,)
     assert math.isclose(NF4.max, 1)
+
+
+def test_many_codes_of_one_level_leave_the_others_their_place():
+    """Lowered by ties="even", a threshold once lay below its left neighbour, and 0 became 5."""
+    book = Codebook("zeros", [5.0, -1.0, 0.0, 0.0, 0.0, 0.0, -0.0, -0.0, -0.0], ties="even")
+    assert np.all(np.diff(book.thresholds) >= 0)
+    assert book.decode(book.encode([0.0, -0.0, 4.0, -3.0])).tolist() == [0.0, 0.0, 5.0, -1.0]
