@@ -1,6 +1,8 @@
 """The network is what its formula says, and the shipped one reads digits."""
 
+import copy
 import importlib.util
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,168 @@ def test_what_does_not_fit_together_is_refused(layers, biases, message):
 def test_an_unknown_layer_is_refused_and_the_known_ones_named():
     with pytest.raises(ValueError, match=r"no layer \['c'\]; this network has \['a', 'b'\]"):
         two_layers().with_weights(np.round, layers=["c"])
+
+
+# ---------------------------------------------------------------------- the protocol of a Model
+
+
+def digits(n=40):
+    return load_digits().data[:n].astype(np.float32)
+
+
+def test_a_recipe_for_each_layer_changes_these_layers():
+    net = two_layers().with_weights({"b": np.negative})
+    assert np.array_equal(net.layers["b"], -two_layers().layers["b"])
+    assert np.array_equal(net.layers["a"], two_layers().layers["a"])
+    both = {"a": np.negative, "b": np.negative}
+    assert np.array_equal(two_layers().with_weights(both, "b").layers["a"], net.layers["a"])
+
+
+def test_a_recipe_that_changes_the_shape_is_refused():
+    with pytest.raises(
+        ValueError, match=r"keep the shape; for layer 'a' it made \(3,\) of \(3, 2\)"
+    ):
+        two_layers().with_weights(lambda w: w[:, 0])
+    with pytest.raises(ValueError, match="keep the shape; for layer 'b'"):
+        two_layers().with_activations(np.transpose, "b").forward(np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("method", ["with_weights", "with_activations"])
+@pytest.mark.parametrize("arguments", [(np.round, ["c"]), ({"c": np.round},), (np.round, "c")])
+def test_every_way_to_name_an_unknown_layer_is_refused(method, arguments):
+    with pytest.raises(ValueError, match=r"no layer \['c'\]; this network has \['a', 'b'\]"):
+        getattr(two_layers(), method)(*arguments)
+
+
+def test_with_activations_is_the_recipe_before_the_matmul():
+    net, x = digits_network(), digits()
+    rounded = net.with_activations(np.round, ["hidden2"])
+    hidden = np.maximum(x @ net.layers["hidden1"].T + net.biases["hidden1"], 0).round()
+    hidden = np.maximum(hidden @ net.layers["hidden2"].T + net.biases["hidden2"], 0)
+    assert np.array_equal(
+        rounded.forward(x), hidden @ net.layers["output"].T + net.biases["output"]
+    )
+    assert np.array_equal(net.forward(x), digits_network().forward(x))  # the old one is as it was
+
+
+def test_a_second_recipe_for_a_layer_replaces_the_first_and_leaves_the_others():
+    net = two_layers().with_activations(np.floor).with_activations(np.ceil, "b")
+    assert net.activations == {"a": np.floor, "b": np.ceil}
+    assert net.with_weights(np.round).activations == net.activations
+
+
+def test_record_hears_what_enters_each_layer_before_its_recipe():
+    net, x = two_layers(), np.array([[1.5, 2], [-3, 4]], dtype=np.float32)
+    heard = net.record(x)
+    assert np.array_equal(heard["a"], x)
+    assert np.array_equal(heard["b"], np.maximum(x @ net.layers["a"].T + net.biases["a"], 0))
+    assert list(net.record(x, ["b"])) == ["b"]
+    heard = net.with_activations(np.floor).record(x)
+    assert np.array_equal(heard["a"], x)
+    assert net.activations == {}
+
+
+def test_rescaled_inputs_leave_the_function_as_it_was():
+    net, x = digits_network(), digits()
+    rng = np.random.default_rng(0)
+    s = {"hidden2": rng.uniform(0.1, 10, 128), "output": rng.uniform(0.1, 10, 64)}
+    same = net.rescale_inputs(s)
+    assert np.allclose(same.forward(x), net.forward(x), rtol=1e-4, atol=1e-4)
+    before, after = net.record(x), same.record(x)
+    for name in s:
+        assert np.allclose(after[name] * s[name], before[name], rtol=1e-4, atol=1e-4)
+        assert not np.allclose(after[name], before[name])
+
+
+def test_rescaling_by_powers_of_two_changes_no_bit():
+    net, x = digits_network(), digits()
+    same = net.rescale_inputs({"hidden2": 2.0 ** (np.arange(128) % 9 - 4)})
+    assert np.array_equal(same.forward(x), net.forward(x))
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [
+        ({"a": [1, 1]}, r"cannot rescale what enters \['a'\]; one can for \(\('b',\),\)"),
+        ({"c": [1, 1]}, r"cannot rescale what enters \['c'\]"),
+        ({"b": [1, 1]}, r"must be 3 positive finite numbers; got shape \(2,\)"),
+        ({"b": [1, 0, 1]}, r"positive .* from 0 to 1"),
+        ({"b": [1, np.nan, 1]}, "finite"),
+    ],
+)
+def test_what_cannot_be_rescaled_is_refused(scales, message):
+    with pytest.raises(ValueError, match=message):
+        two_layers().rescale_inputs(scales)
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
+)
+def test_a_copy_is_the_same_network_and_as_frozen(again):
+    net = again(two_layers().with_activations(np.floor))
+    assert np.array_equal(net.forward([[1, 2]]), [[12.5, 13]])
+    assert net.activations == {"a": np.floor, "b": np.floor}
+    with pytest.raises(ValueError, match="read-only"):
+        net.layers["a"][0, 0] = 1
+
+
+def test_inputs_of_the_wrong_width_are_refused():
+    with pytest.raises(ValueError, match=r"layer 'a' takes \[..., 2\], but got shape \(4, 3\)"):
+        two_layers().forward(np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"layer 'a' takes \[..., 2\], but got shape \(\)"):
+        two_layers().forward(1.0)
+
+
+# ---------------------------------------------------------------------- loss and gradients
+
+
+def loss_spec(parameters, x, labels):
+    """Image by image, in float64."""
+    losses = []
+    for values, label in zip(x, labels):
+        for i, (w, b) in enumerate(zip(parameters[0::2], parameters[1::2])):
+            values = w @ (np.maximum(values, 0) if i else values) + b
+        losses.append(np.log(np.exp(values - values[label]).sum()))
+    return np.mean(losses)
+
+
+def test_the_gradients_are_those_of_finite_differences():
+    rng = np.random.default_rng(1)
+    net, x, labels = digits_network(), digits(8), rng.integers(0, 10, 8)
+    loss, found = net.gradients(x, labels)
+    parameters = [p.astype(np.float64) for p in net.parameters.values()]
+    assert np.isclose(loss, loss_spec(parameters, x, labels), rtol=1e-5)
+    assert loss == net.loss(x, labels)
+    assert list(found) == list(net.parameters)
+    for p, g in zip(parameters, found.values()):
+        for _ in range(8):
+            place = tuple(rng.integers(n) for n in p.shape)
+            ends = []
+            for step in (1e-6, -1e-6):
+                p[place] += step
+                ends.append(loss_spec(parameters, x, labels))
+                p[place] -= step
+            assert abs((ends[0] - ends[1]) / 2e-6 - g[place]) < 1e-4 * max(1, abs(g[place]))
+
+
+def test_the_loss_does_not_overflow_for_scores_beyond_exps_range():
+    net = Network({"only": [[1], [-1]]}, {"only": [0, 0]})
+    assert net.loss([[1000], [1000]], [0, 1]) == 1000  # 0 for the first, 2000 for the second
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 2], r"labels must be 0 … 1; got 1 others, the first of them 2"),
+        ([-1, 0], r"first of them -1"),
+        ([0], r"shape \(2,\), one for each input; got int64 of shape \(1,\)"),
+        ([0.0, 1.0], "got float64"),
+    ],
+)
+@pytest.mark.parametrize("method", ["loss", "gradients", "accuracy"])
+def test_labels_that_do_not_fit_are_refused(method, labels, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(two_layers(), method)(np.ones((2, 2)), labels)
 
 
 def test_held_out_takes_one_fifth_of_each_digit():
