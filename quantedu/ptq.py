@@ -416,12 +416,12 @@ def integer_network(
                 "a zero-point would need the sum of each input's codes beside every product"
             )
         # a row of next to nothing must not ask for a bias beyond int32
-        least = (np.abs(b) / (x.scale.item() * INT32 / 4)).reshape(-1, 1)
+        least = (np.abs(b) / (_only(x.scale) * INT32 / 4)).reshape(-1, 1)
         scale = np.maximum(scale, least.max(axis=0) if len(scale) == 1 else least)
         q = weights.quantize(w, np.where(scale == 0, 1, scale))
-        unit = np.broadcast_to(x.scale.item() * q.scale.reshape(-1).astype(np.float64), len(w))
+        unit = np.broadcast_to(_only(x.scale) * q.scale.reshape(-1).astype(np.float64), len(w))
         integers = q.values.astype(np.int64)
-        bias = np.rint(b / unit) - _zero(x) * integers.sum(axis=1)
+        bias = np.rint(b / unit) - _only(x.zero_point) * integers.sum(axis=1)
         book = x.recipe.codebook
         reach = np.abs(bias) + np.abs(integers).sum(axis=1) * max(abs(book.min), book.max)
         if reach.max() >= INT32:
@@ -429,10 +429,14 @@ def integer_network(
         then: tuple = ()
         if following is not None:
             y = activations[following]
-            then = *fixed_point(unit / y.scale.item()), _zero(y), int(y.recipe.codebook.max)
+            then = (
+                *fixed_point(unit / _only(y.scale)),
+                int(_only(y.zero_point)),
+                int(y.recipe.codebook.max),
+            )
         layers[name] = IntegerLayer(q.values, bias.astype(np.int32), unit, *then)
     return IntegerNetwork(layers, activations[names[0]])
 
 
-def _zero(static: Static) -> int:
-    return int(np.reshape(static.zero_point, -1)[0])
+def _only(values: Any) -> float:
+    return float(np.reshape(values, -1)[0])
