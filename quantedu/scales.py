@@ -114,9 +114,11 @@ def min_max(groups: Any, codebook: Any) -> tuple[np.ndarray, np.ndarray]:
             f"{codebook!r}; absmax serves any levels"
         )
     low, high = _range(_as_groups(groups))
-    scale = _divide(high - low, highest - lowest)
-    # with the float32 scale, so that the same rounding happens here and in the quantizer
-    zero_point = lowest - np.rint(low / np.where(scale == 0, 1, scale))
+    with np.errstate(over="ignore"):
+        span = (high - low).astype(np.float32)  # rounded before it is divided, as in PyTorch
+    scale = _divide(np.where(np.isinf(span), high - low, span), highest - lowest)
+    # in float32, so that the same rounding happens here and in the quantizer
+    zero_point = lowest - np.rint(low.astype(np.float32) / np.where(scale == 0, 1, scale))
     return scale, np.clip(zero_point, lowest, highest).astype(np.float32)
 
 
