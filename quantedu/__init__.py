@@ -5,13 +5,17 @@ from types import ModuleType
 
 from quantedu import codebooks, formats, layout, metrics, quantizers, scales
 from quantedu.codebooks import (
+    BINARY,
     DYNAMIC8,
     FP4_BITSANDBYTES,
     NF4,
     Codebook,
     format_codebook,
     integers,
+    lloyd_max,
+    log2,
     normal_float,
+    ternary,
     uniform,
 )
 from quantedu.formats import (
@@ -36,12 +40,23 @@ from quantedu.formats import (
     FloatFormat,
 )
 from quantedu.metrics import code_usage, entropy, max_error, mean_abs_error, mse, sqnr_db
-from quantedu.quantizers import QTensor, Quantizer, fp4, fp8, int_absmax, int_affine, nf4
+from quantedu.quantizers import (
+    QTensor,
+    Quantizer,
+    binary_weights,
+    fp4,
+    fp8,
+    int_absmax,
+    int_affine,
+    log2_weights,
+    nf4,
+    ternary_weights,
+)
 
 __version__ = "0.1.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
-    *("exercises", "explorer", "networks", "plots", "scenes", "sketch", "widgets"),
+    *("exercises", "explorer", "networks", "plots", "ptq", "scenes", "sketch", "widgets"),
 )
 
 
@@ -57,6 +72,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BF16",
+    "BINARY",
     "DYNAMIC8",
     "E2M1",
     "E2M3",
@@ -81,6 +97,7 @@ __all__ = [
     "FloatFormat",
     "QTensor",
     "Quantizer",
+    "binary_weights",
     "code_usage",
     "codebooks",
     "entropy",
@@ -92,6 +109,9 @@ __all__ = [
     "int_affine",
     "integers",
     "layout",
+    "lloyd_max",
+    "log2",
+    "log2_weights",
     "max_error",
     "mean_abs_error",
     "metrics",
@@ -101,5 +121,7 @@ __all__ = [
     "quantizers",
     "scales",
     "sqnr_db",
+    "ternary",
+    "ternary_weights",
     "uniform",
 ]

@@ -114,9 +114,11 @@ def min_max(groups: Any, codebook: Any) -> tuple[np.ndarray, np.ndarray]:
             f"{codebook!r}; absmax serves any levels"
         )
     low, high = _range(_as_groups(groups))
-    scale = _divide(high - low, highest - lowest)
-    # with the float32 scale, so that the same rounding happens here and in the quantizer
-    zero_point = lowest - np.rint(low / np.where(scale == 0, 1, scale))
+    with np.errstate(over="ignore"):
+        span = (high - low).astype(np.float32)  # rounded before it is divided, as in PyTorch
+    scale = _divide(np.where(np.isinf(span), high - low, span), highest - lowest)
+    # in float32, so that the same rounding happens here and in the quantizer
+    zero_point = lowest - np.rint(low.astype(np.float32) / np.where(scale == 0, 1, scale))
     return scale, np.clip(zero_point, lowest, highest).astype(np.float32)
 
 
@@ -228,6 +230,47 @@ def mean_abs(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
         total += np.abs(groups[:, i : i + _PIECE]).sum(axis=1, dtype=np.float64, keepdims=True)
     _refuse(groups, np.isfinite(total).all())
     return _as_scale(total / max(groups.shape[1], 1)), 0.0
+
+
+@functools.cache
+def mean_abs_above(share: float = 0.7) -> Rule:
+    """The rule that gives the mean magnitude of what exceeds share·mean|x|; what is less is 0.
+
+    The best scale for the levels −1, 0 and 1 where that is the threshold.
+
+    Parameters
+    ----------
+    share : 0 to below 1; 0 leaves only the zeros out
+
+    Returns
+    -------
+    rule(groups, codebook); the same share gives the same function
+
+    References
+    ----------
+    Li, Zhang, Liu, Ternary Weight Networks, arXiv 1605.04711, equations 5 and 6.
+
+    Examples
+    --------
+    >>> float(mean_abs_above()(np.array([[4.0, -2.0, 0.5, 0.0]]), None)[0][0, 0])
+    3.0
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share={share} must be at least 0 and below 1, so that something exceeds")
+
+    def rule(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+        groups, mean = _as_groups(groups), mean_abs(groups, codebook)[0]
+        total, count = np.zeros((2, len(groups), 1))
+        for i in range(0, groups.shape[1], _PIECE):
+            magnitude = np.abs(groups[:, i : i + _PIECE])
+            # divided in float32, as the quantizer does before it compares
+            above = magnitude / np.where(mean == 0, 1, mean) > np.float64(share)
+            total += np.sum(magnitude, axis=1, dtype=np.float64, keepdims=True, where=above)
+            count += above.sum(axis=1, keepdims=True)
+        return _as_scale(total / np.maximum(count, 1)), 0.0
+
+    rule.__name__ = rule.__qualname__ = f"mean_abs_above({share:g})"
+    return rule
 
 
 def power_of_two(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
