@@ -150,8 +150,9 @@ def percentile(q: float = 99.9) -> Rule:
         if not groups.size:
             return largest, 0.0
         reached = np.percentile(np.abs(groups), q, axis=1, keepdims=True)
-        reached = np.where(reached == 0, largest.reshape(reached.shape), reached)
-        return _divide(reached, _ends(codebook)[1]), 0.0
+        top = _ends(codebook)[1]
+        scale = _divide(reached, top)
+        return np.where(scale == 0, _divide(largest, top), scale), 0.0
 
     rule.__name__ = rule.__qualname__ = f"percentile({q:g})"
     rule.__doc__ = f"Scale that puts the {q:g}-th percentile of |x| on the highest level."
@@ -289,7 +290,8 @@ def power_of_two(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
     """
     largest = _largest_magnitude(groups)
     exponent = np.frexp(largest)[1] - np.frexp(_positive(_ends(codebook)[1]))[1]
-    return np.where(largest == 0, 0, np.ldexp(np.float32(1), exponent)).astype(np.float32), 0.0
+    scale = np.ldexp(np.float32(1), np.minimum(exponent, 127))  # tiny levels would ask for more
+    return np.where(largest == 0, 0, scale).astype(np.float32), 0.0
 
 
 # What the rules share
