@@ -14,6 +14,7 @@ from quantedu.codebooks import (
     normal_float,
     uniform,
 )
+from quantedu.comparison import compare
 from quantedu.formats import (
     BF16,
     E2M1,
@@ -36,7 +37,20 @@ from quantedu.formats import (
     FloatFormat,
 )
 from quantedu.metrics import code_usage, entropy, max_error, mean_abs_error, mse, sqnr_db
-from quantedu.quantizers import QTensor, Quantizer, fp4, fp8, int_absmax, int_affine, nf4
+from quantedu.quantizers import (
+    QTensor,
+    Quantizer,
+    fp4,
+    fp8,
+    int_absmax,
+    int_affine,
+    mxfp4,
+    mxfp6,
+    mxfp8,
+    mxint8,
+    nf4,
+    nvfp4,
+)
 
 __version__ = "0.1.0"
 
@@ -83,6 +97,7 @@ __all__ = [
     "Quantizer",
     "code_usage",
     "codebooks",
+    "compare",
     "entropy",
     "format_codebook",
     "formats",
@@ -96,8 +111,13 @@ __all__ = [
     "mean_abs_error",
     "metrics",
     "mse",
+    "mxfp4",
+    "mxfp6",
+    "mxfp8",
+    "mxint8",
     "nf4",
     "normal_float",
+    "nvfp4",
     "quantizers",
     "scales",
     "sqnr_db",

@@ -92,7 +92,8 @@ def test_percentile_puts_that_share_within_the_highest_level(groups, q):
 def test_the_hundredth_percentile_is_absmax_and_the_same_rule_each_time():
     x = np.random.default_rng(0).normal(size=(3, 50))
     np.testing.assert_array_equal(scales.percentile(100)(x, INT8)[0], scales.absmax(x, INT8)[0])
-    assert scales.percentile(99.5) is scales.percentile(99.5)
+    assert scales.percentile(99.5) == scales.percentile(99.5)
+    assert hash(scales.percentile(99.5)) == hash(scales.percentile(99.5))
     assert scales.percentile(99.5).__name__ == "percentile(99.5)"
 
 
