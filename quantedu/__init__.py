@@ -18,6 +18,7 @@ from quantedu.codebooks import (
     ternary,
     uniform,
 )
+from quantedu.comparison import compare
 from quantedu.formats import (
     BF16,
     E2M1,
@@ -49,7 +50,12 @@ from quantedu.quantizers import (
     int_absmax,
     int_affine,
     log2_weights,
+    mxfp4,
+    mxfp6,
+    mxfp8,
+    mxint8,
     nf4,
+    nvfp4,
     ternary_weights,
 )
 
@@ -100,6 +106,7 @@ __all__ = [
     "binary_weights",
     "code_usage",
     "codebooks",
+    "compare",
     "entropy",
     "format_codebook",
     "formats",
@@ -116,8 +123,13 @@ __all__ = [
     "mean_abs_error",
     "metrics",
     "mse",
+    "mxfp4",
+    "mxfp6",
+    "mxfp8",
+    "mxint8",
     "nf4",
     "normal_float",
+    "nvfp4",
     "quantizers",
     "scales",
     "sqnr_db",
