@@ -130,7 +130,7 @@ def clipping(
             ),
             Panel(
                 [
-                    line(cuts, losses, role="neutral", label="quantized"),
+                    line(cuts, losses, label="quantized"),
                     hline(alone, role="original", label="activations in FP32"),
                     points([threshold], [loss], role="highlight"),
                 ],
