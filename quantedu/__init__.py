@@ -62,7 +62,7 @@ from quantedu.quantizers import (
 __version__ = "0.1.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
-    *("exercises", "explorer", "networks", "plots", "ptq", "scenes", "sketch", "widgets"),
+    *("exercises", "explorer", "networks", "plots", "ptq", "qat", "scenes", "sketch", "widgets"),
 )
 
 
