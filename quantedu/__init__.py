@@ -1,4 +1,27 @@
-"""How numbers are stored in few bits, and how language models run on them."""
+"""How numbers are stored in few bits, and how language models run on them.
+
+A format says what a bit pattern means; a quantizer is a codebook and a scale.
+
+>>> import numpy as np
+>>> import quantedu as qe
+>>> print(qe.FP16.explain(0xC100))
+FP16 0xC100 = 1 10000 0100000000
+x = (−1)^1 · 2^(16 − 15) · (1 + 256/1024)
+  = −1 · 2^1 · 1.25
+  = -2.5
+>>> recipe = qe.int_absmax(8, axis=-1)
+>>> q = recipe.quantize(np.float32([[127.0, 1.4], [0.5, -1.0]]))
+>>> q.values
+array([[ 127,    1],
+       [  64, -127]], dtype=int8)
+>>> round(qe.sqnr_db([[127.0, 1.4], [0.5, -1.0]], q.dequantize()), 1)
+50.0
+
+Formats: `FORMATS`, or a `FloatFormat` of your own. Codebooks: `NF4`, `integers(8)`, … or a
+`Codebook`. Recipes: `int_absmax`, `int_affine`, `fp8`, `fp4`, `nf4`, … or a `Quantizer`. Measures:
+`sqnr_db`, `mse`, `entropy`, … Loaded when they are asked for, as they need matplotlib or
+ipywidgets: `plots`, `widgets`, `explorer`.
+"""
 
 from importlib import import_module
 from types import ModuleType
@@ -73,7 +96,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
+    return sorted({"__all__", "__doc__", "__version__", *__all__, *_ON_DEMAND})
 
 
 __all__ = [

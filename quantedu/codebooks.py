@@ -200,7 +200,13 @@ class Codebook:
             return _by_chunks(x, np.float32, np.uint8, self.encoder(x.size))
 
     def encoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
-        """The function encode(x, out) for so many values: contiguous float32 in, uint8 out."""
+        """The function encode(x, out) for so many values: contiguous float32 in, uint8 out.
+
+        >>> out = np.empty(3, dtype=np.uint8)
+        >>> integers(4).encoder(3)(np.float32([-9.0, 0.4, 2.6]), out)
+        >>> out
+        array([8, 0, 3], dtype=uint8)
+        """
         lookup = _lookup(self) if size >= _TABULATE_FROM else None
         if lookup is not None:
             return lookup
@@ -247,7 +253,13 @@ class Codebook:
         return _by_chunks(codes, np.uint8, np.float32, self.decoder(codes.size))
 
     def decoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
-        """The function decode(codes, out) for so many values: uint8 in, float32 out."""
+        """The function decode(codes, out) for so many values: uint8 in, float32 out.
+
+        >>> out = np.empty(2, dtype=np.float32)
+        >>> integers(4).decoder(2)(np.array([8, 3], dtype=np.uint8), out)
+        >>> out
+        array([-8.,  3.], dtype=float32)
+        """
         if size >= _TABULATE_FROM:
             return functools.partial(_take_pairs, _pair_table(self))
 
@@ -257,7 +269,11 @@ class Codebook:
         return fill
 
     def check_codes(self, codes: Any) -> np.ndarray:
-        """The codes as an integer array, refused where one is none of this codebook's."""
+        """The codes as an integer array, refused where one is none of this codebook's.
+
+        >>> integers(4).check_codes([0, 15])
+        array([ 0, 15])
+        """
         return _as_codes(codes, self.name, self.bits, len(self.levels))
 
 

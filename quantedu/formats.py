@@ -140,7 +140,11 @@ class FloatFormat:
 
     @property
     def min_exponent(self) -> int:
-        """Exponent of the smallest normal number."""
+        """Exponent of the smallest normal number.
+
+        >>> FP32.min_exponent, FP32.max_exponent
+        (-126, 127)
+        """
         return 1 - self.bias if self.subnormals else -self.bias
 
     @property
@@ -177,12 +181,20 @@ class FloatFormat:
 
     @property
     def epsilon(self) -> float:
-        """Distance from 1 to the next number, 2^(−mantissa_bits), in a format that holds both."""
+        """Distance from 1 to the next number, 2^(−mantissa_bits), in a format that holds both.
+
+        >>> FP16.epsilon == 2.0**-10
+        True
+        """
         return 2.0**-self.mantissa_bits
 
     @property
     def has_infinity(self) -> bool:
-        """Whether some code means infinity."""
+        """Whether some code means infinity.
+
+        >>> E4M3.has_infinity, E4M3.has_nan, E5M2.has_infinity
+        (False, True, True)
+        """
         return self.specials == "ieee"
 
     @property

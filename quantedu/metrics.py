@@ -35,7 +35,8 @@ def mse(x: Any, x_hat: Any) -> float:
     >>> mse([1.0, 2.0], [1.0, 2.5])
     0.125
     """
-    return sum(float(np.dot(d, d)) for _, d in _pieces(x, x_hat)) / np.size(x)
+    with _quiet():
+        return sum(float(np.dot(d, d)) for _, d in _pieces(x, x_hat)) / np.size(x)
 
 
 def sqnr_db(x: Any, x_hat: Any) -> float:
@@ -56,9 +57,10 @@ def sqnr_db(x: Any, x_hat: Any) -> float:
     20.0
     """
     signal = noise = 0.0
-    for values, error in _pieces(x, x_hat):
-        signal += float(np.dot(values, values))
-        noise += float(np.dot(error, error))
+    with _quiet():
+        for values, error in _pieces(x, x_hat):
+            signal += float(np.dot(values, values))
+            noise += float(np.dot(error, error))
     if noise == 0:
         return inf
     return 10 * (log10(signal) - log10(noise)) if signal else -inf
@@ -70,7 +72,8 @@ def max_error(x: Any, x_hat: Any) -> float:
     >>> max_error([1.0, 2.0], [1.25, 1.5])
     0.5
     """
-    return float(np.max([np.abs(error).max() for _, error in _pieces(x, x_hat)]))  # NaN stays NaN
+    with _quiet():  # np.max keeps NaN, max would not
+        return float(np.max([np.abs(error).max() for _, error in _pieces(x, x_hat)]))
 
 
 def mean_abs_error(x: Any, x_hat: Any) -> float:
@@ -79,9 +82,8 @@ def mean_abs_error(x: Any, x_hat: Any) -> float:
     >>> mean_abs_error([1.0, 2.0], [1.25, 1.5])
     0.375
     """
-    with np.errstate(over="ignore"):
-        total = sum(float(np.abs(error).sum()) for _, error in _pieces(x, x_hat))
-    return total / np.size(x)
+    with _quiet():
+        return sum(float(np.abs(error).sum()) for _, error in _pieces(x, x_hat)) / np.size(x)
 
 
 def code_usage(codes: Any, n_codes: int) -> np.ndarray:
@@ -143,7 +145,7 @@ def entropy(usage: Any) -> float:
     (2.0, 0.0)
     """
     usage = _as_real(usage)[0].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+    with _quiet():  # refused below
         total = usage.sum()
     if not (np.isfinite(total) and total > 0 and (usage >= 0).all()):
         raise ValueError(
@@ -151,6 +153,11 @@ def entropy(usage: Any) -> float:
         )
     p = usage[usage > 0] / total
     return float(np.sum(p * np.log2(1 / p)))
+
+
+def _quiet() -> np.errstate:
+    """Without warnings: what infinity, NaN and numbers near the largest give, the result says."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def _pieces(x: Any, x_hat: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -170,6 +177,4 @@ def _pieces(x: Any, x_hat: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     )
     with iterator:
         for values, recovered in iterator:
-            with np.errstate(over="ignore", invalid="ignore"):  # of infinity and NaN comes NaN
-                error = values - recovered
-            yield values.reshape(-1), error.reshape(-1)
+            yield values.reshape(-1), (values - recovered).reshape(-1)

@@ -178,7 +178,12 @@ class Static:
     zero_point: Any = 0.0
 
     def quantize(self, x: Any) -> QTensor:
-        """Codes of x under the fixed scale."""
+        """Codes of x under the fixed scale.
+
+        >>> from quantedu.quantizers import int_absmax
+        >>> Static(int_absmax(8), 0.5).quantize(np.float32([1.3, 100])).values
+        array([  3, 127], dtype=int8)
+        """
         return self.recipe.quantize(x, self.scale, self.zero_point)
 
     def __call__(self, x: Any) -> np.ndarray:
@@ -254,6 +259,13 @@ def quantized(
     ----------
     weights, activations : Quantizer, another function of an array, or name → function; or None
     layers : names; None is all
+
+    Examples
+    --------
+    >>> from quantedu.networks import Network
+    >>> net = Network({"one": [[1.4, -1.6]]}, {"one": [0]})
+    >>> quantized(net, np.round, np.floor).forward([[3.9, 1.5]])    # 1·3 − 2·1
+    array([[1.]], dtype=float32)
     """
     if weights is not None:
         model = model.with_weights(weights, layers)
@@ -332,6 +344,12 @@ class IntegerLayer:
     unit : float64 [n_out], what a sum of 1 stands for: the input's scale times the weights'
     multiplier, shift : unit / scale of the next layer's input as fixed point [n_out]
     low, high : the next layer's codes of 0 (ReLU ends there) and of the largest number
+
+    Examples
+    --------
+    >>> layer = IntegerLayer(np.int8([[1, -2]]), np.int32([3]), np.ones(1))
+    >>> layer.sums([[10, 4]])
+    array([[5]], dtype=int32)
     """
 
     weights: np.ndarray
@@ -394,6 +412,15 @@ def integer_network(
     References
     ----------
     Jacob et al., arXiv 1712.05877, sections 2.2 to 2.4.
+
+    Examples
+    --------
+    >>> from quantedu.networks import digits_network
+    >>> from quantedu.quantizers import int_absmax, int_affine
+    >>> net, x = digits_network(), np.tile(np.arange(64.0) % 17, (3, 1))
+    >>> integers = integer_network(net, int_absmax(8), calibrate(net, [x], int_affine(8)))
+    >>> isinstance(integers, IntegerNetwork), bool((integers.predict(x) == net.predict(x)).all())
+    (True, True)
     """
     if missing := [name for name in network.layers if name not in activations]:
         raise ValueError(f"no activations for {missing}; calibrate all layers")

@@ -370,7 +370,11 @@ class QTensor:
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """Which codes share a scale."""
+        """Which codes share a scale.
+
+        >>> nf4().quantize(np.ones((2, 100))).layout.n_groups
+        4
+        """
         return Layout(self.codes.shape, self.quantizer.axis, self.quantizer.block_size)
 
     @property
@@ -435,7 +439,11 @@ class QTensor:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that `pack` makes: codes, scales, scales of scales, zero-points, center."""
+        """Bytes that `pack` makes: codes, scales, scales of scales, zero-points, center.
+
+        >>> nf4().quantize(np.ones(64)).nbytes    # 64 codes of 4 bits, one scale of 4 bytes
+        36
+        """
         bits, n_groups = self.quantizer.codebook.bits, self.layout.n_groups
         total = packed_size(self.codes.size, bits) + 4 * (self.center is not None)
         total += packed_size(n_groups, bits) * bool(np.ndim(self.zero_point))

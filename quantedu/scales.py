@@ -156,8 +156,9 @@ class percentile:  # a rule with a parameter; written small, as the functions ar
         if not groups.size:
             return largest, 0.0
         reached = np.percentile(np.abs(groups), self.q, axis=1, keepdims=True)
-        reached = np.where(reached == 0, largest.reshape(reached.shape), reached)
-        return _divide(reached, _ends(codebook)[1]), 0.0
+        top = _ends(codebook)[1]
+        scale = _divide(reached, top)
+        return np.where(scale == 0, _divide(largest, top), scale), 0.0
 
 
 def mse_best(groups: Any, codebook: Any, n_steps: int = 100) -> tuple[np.ndarray, float]:

@@ -405,12 +405,20 @@ class BudgetSplitter(_Interactive):
 
     @property
     def mantissa_bits(self) -> int:
-        """What the sign and the exponent leave."""
+        """What the sign and the exponent leave.
+
+        >>> BudgetSplitter(8).mantissa_bits
+        3
+        """
         return self.bits - 1 - self.exponent_bits
 
     @property
     def fmt(self) -> FloatFormat:
-        """The format of this split."""
+        """The format of this split.
+
+        >>> BudgetSplitter(8).fmt.max
+        480.0
+        """
         return _split(self.bits, self.exponent_bits)
 
     @t.validate("exponent_bits")
@@ -564,6 +572,16 @@ class Prediction(_Interactive):
     Attributes
     ----------
     predicted : text, one of `options`, or a number as `BitInspector` reads it; empty at first
+
+    Examples
+    --------
+    >>> guess = predict("How many codes have 4 bits?", unit="codes")
+    >>> guess.predicted = "16"
+    >>> guess
+    Predict: How many codes have 4 bits?
+      16 codes
+    >>> isinstance(guess, Prediction)
+    True
     """
 
     _esm = _script("predict.js")
@@ -626,7 +644,14 @@ class Prediction(_Interactive):
         return self._comparison
 
     def close(self) -> None:
-        """Take the box and its comparison off the page, and forget what was predicted."""
+        """Take the box and its comparison off the page, and forget what was predicted.
+
+        >>> guess = predict("Is it closed?", ["yes", "no"])
+        >>> guess.predicted = "yes"
+        >>> guess.close()
+        >>> predict("Is it closed?", ["yes", "no"]).predicted
+        ''
+        """
         if _asked.get(self.question) is self:
             del _asked[self.question]
         if self._comparison is not None:
