@@ -47,6 +47,9 @@ class _Interactive(anywidget.AnyWidget):
         except (ValueError, t.TraitError) as error:
             self.view = {**self.view, "error": str(error)}
 
+    def _do_hurry(self) -> None:
+        """Nothing: that it was sent is all there is to it (see `tell` in dom.js)."""
+
     def _still(self) -> dict[str, str]:
         """What is shown without a kernel, beside the text of `repr`: data by MIME type."""
         raise NotImplementedError
