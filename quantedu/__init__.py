@@ -85,7 +85,8 @@ from quantedu.quantizers import (
 __version__ = "0.1.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
-    *("exercises", "explorer", "networks", "plots", "ptq", "qat", "scenes", "sketch", "widgets"),
+    *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
+    *("sketch", "widgets"),
 )
 
 
