@@ -1,7 +1,7 @@
 """How numbers are stored in few bits, and how language models run on them."""
 
-from importlib import import_module
-from types import ModuleType
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
 
 from quantedu import codebooks, formats, layout, metrics, quantizers, scales
 from quantedu.codebooks import (
@@ -45,9 +45,9 @@ _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _ModuleType:
     if name in _ON_DEMAND:
-        return import_module(f"quantedu.{name}")
+        return _import_module(f"quantedu.{name}")
     raise AttributeError(f"module 'quantedu' has no attribute {name!r}")
 
 
@@ -55,51 +55,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_ON_DEMAND})
 
 
-__all__ = [
-    "BF16",
-    "DYNAMIC8",
-    "E2M1",
-    "E2M3",
-    "E3M2",
-    "E3M4",
-    "E4M3",
-    "E4M3B11FNUZ",
-    "E4M3FNUZ",
-    "E4M3_IEEE",
-    "E5M2",
-    "E5M2FNUZ",
-    "E8M0",
-    "FORMATS",
-    "FP4",
-    "FP4_BITSANDBYTES",
-    "FP16",
-    "FP32",
-    "FP64",
-    "NF4",
-    "TF32",
-    "Codebook",
-    "FloatFormat",
-    "QTensor",
-    "Quantizer",
-    "code_usage",
-    "codebooks",
-    "entropy",
-    "format_codebook",
-    "formats",
-    "fp4",
-    "fp8",
-    "int_absmax",
-    "int_affine",
-    "integers",
-    "layout",
-    "max_error",
-    "mean_abs_error",
-    "metrics",
-    "mse",
-    "nf4",
-    "normal_float",
-    "quantizers",
-    "scales",
-    "sqnr_db",
-    "uniform",
-]
+__all__ = sorted(name for name in globals() if name[0] != "_")
