@@ -23,8 +23,8 @@ Formats: `FORMATS`, or a `FloatFormat` of your own. Codebooks: `NF4`, `integers(
 ipywidgets: `plots`, `widgets`, `explorer`.
 """
 
-from importlib import import_module
-from types import ModuleType
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
 
 from quantedu import codebooks, formats, layout, metrics, quantizers, scales
 from quantedu.codebooks import (
@@ -90,9 +90,9 @@ _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _ModuleType:
     if name in _ON_DEMAND:
-        return import_module(f"quantedu.{name}")
+        return _import_module(f"quantedu.{name}")
     raise AttributeError(f"module 'quantedu' has no attribute {name!r}")
 
 

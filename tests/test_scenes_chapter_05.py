@@ -121,10 +121,8 @@ def test_the_three_areas_make_the_whole():
 
 
 def test_the_normal_calculator_of_the_chapter_moves():
-    slider = {"low": -3.5, "high": 3.5, "step": 0.1, "unit": "σ"}
-    explorer = Explorer(
-        scenes.area_between, a=Slider(**slider, value=-1), b=Slider(**slider, value=1)
-    )
+    a, b = (Slider(-3.5, 3.5, step=0.1, value=value, unit="σ") for value in (-1, 1))
+    explorer = Explorer(scenes.area_between, a=a, b=b)
     assert explorer.scene.title == "Between −1 σ and 1 σ lie 68.3% of all weights"
     explorer.set(a=0.0, b=0.5)
     assert explorer.scene.title == "Between 0 σ and 0.5 σ lie 19.1% of all weights"
