@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 
 from quantedu import scales
-from quantedu.codebooks import DYNAMIC8, FP4_BITSANDBYTES, NF4, Codebook, format_codebook, integers
+from quantedu.codebooks import (
+    BINARY,
+    DYNAMIC8,
+    FP4_BITSANDBYTES,
+    NF4,
+    Codebook,
+    format_codebook,
+    integers,
+    log2,
+    ternary,
+)
 from quantedu.formats import (
     E2M1,
     E2M3,
@@ -33,7 +43,15 @@ from quantedu.formats import (
     _require_choice,
 )
 from quantedu.layout import Layout, Piece, pack, packed_size, unpack
-from quantedu.scales import POWER_OF_TWO_RULES, Rule, absmax, min_max, nvfp4_tensor_scale
+from quantedu.scales import (
+    POWER_OF_TWO_RULES,
+    Rule,
+    absmax,
+    mean_abs,
+    mean_abs_above,
+    min_max,
+    nvfp4_tensor_scale,
+)
 
 ENCODE_WITH = ("stored", "exact")
 
@@ -53,7 +71,7 @@ class Quantizer:
     block_size : cuts these in groups of so many; the rest at the end is a group of its own
     scale_storage : FloatFormat that scales are rounded to, or Quantizer that they are quantized by
     encode_with : "stored" divides by the scale as it will be read back, "exact" by what the rule
-        gave (QLoRA)
+        gave (QLoRA); a rule divides by a scale of its own, which is not kept (ternary weights)
     center : function such as np.mean; what it gives is subtracted from x first and stored as FP32
     tensor_scale : function of x whose result is the scale of a `scale_storage` that is a Quantizer
         (NVFP4); None leaves it to that quantizer's rule
@@ -86,7 +104,7 @@ class Quantizer:
     axis: Any = None
     block_size: int | None = None
     scale_storage: Any = FP32
-    encode_with: str = "stored"
+    encode_with: str | Rule = "stored"
     center: Callable[[Any], Any] | None = None
     reciprocal: bool = False
     tensor_scale: Callable[[Any], Any] | None = None
@@ -107,7 +125,8 @@ class Quantizer:
         ):
             if not fits:
                 raise TypeError(f"{name} must be {wanted}, not {getattr(self, name)!r}")
-        _require_choice("encode_with", self.encode_with, ENCODE_WITH)
+        if not callable(self.encode_with):
+            _require_choice("encode_with", self.encode_with, ENCODE_WITH)
         Layout((1,) * 64, self.axis, self.block_size)  # refuses what no array could have
 
     def __repr__(self) -> str:
@@ -156,7 +175,8 @@ class Quantizer:
                [0.]], dtype=float32)
         """
         x = _as_real(x)[0]
-        return self._fit(x, Layout(x.shape, self.axis, self.block_size), self._center(x))
+        layout = Layout(x.shape, self.axis, self.block_size)
+        return self._fit(x, layout, self._center(x), self.scale_rule)
 
     def _center(self, x: np.ndarray) -> np.float32 | None:
         if self.center is None:
@@ -164,17 +184,19 @@ class Quantizer:
         _check_finite(x)
         return np.float32(self.center(x.astype(np.float64)) if x.size else 0)
 
-    def _fit(self, x: np.ndarray, layout: Layout, center: Any) -> tuple[np.ndarray, Any]:
+    def _fit(
+        self, x: np.ndarray, layout: Layout, center: Any, rule: Rule
+    ) -> tuple[np.ndarray, Any]:
         rows = layout.rows(x)
         scale, zero_point = np.zeros((2, layout.n_rows, layout.groups_per_row), dtype=np.float32)
         affine = False
-        if getattr(self.scale_rule, "__module__", "") != "quantedu.scales":
+        if getattr(rule, "__module__", "") != "quantedu.scales":
             _check_finite(x)  # our own rules refuse by themselves
         for row, column, group in layout.pieces(whole=True):
             place = scale[row, group]
             values = _float32(rows[row, column], center)
             try:
-                found, zero = self.scale_rule(values.reshape(place.size, -1), self.codebook)
+                found, zero = rule(values.reshape(place.size, -1), self.codebook)
             except ValueError:  # the rule saw a part of x: name the place in the whole
                 _check_finite(x)
                 raise
@@ -216,7 +238,7 @@ class Quantizer:
         x = _as_real(x)[0]
         layout, center = Layout(x.shape, self.axis, self.block_size), self._center(x)
         if scale is None:
-            scale, fitted = self._fit(x, layout, center)
+            scale, fitted = self._fit(x, layout, center, self.scale_rule)
             zero_point = fitted if zero_point is None else zero_point
         else:
             scale = _per_group("scale", scale, layout)
@@ -225,6 +247,8 @@ class Quantizer:
         zero_point = self._check_zero_point(zero_point, layout)
         stored, recovered = self._store(scale, x)
         used = scale if self.encode_with == "exact" else recovered
+        if callable(self.encode_with):
+            used = self._fit(x, layout, center, self.encode_with)[0]
         codes = self._encode(x, layout, center, used, zero_point)
         integer = x.dtype.kind in "biu" or "int" in x.dtype.name  # "int4" is of `ml_dtypes`
         dtype = np.dtype(np.float32) if integer else x.dtype
@@ -346,7 +370,11 @@ class QTensor:
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """Which codes share a scale."""
+        """Which codes share a scale.
+
+        >>> nf4().quantize(np.ones((2, 100))).layout.n_groups
+        4
+        """
         return Layout(self.codes.shape, self.quantizer.axis, self.quantizer.block_size)
 
     @property
@@ -411,7 +439,11 @@ class QTensor:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that `pack` makes: codes, scales, scales of scales, zero-points, center."""
+        """Bytes that `pack` makes: codes, scales, scales of scales, zero-points, center.
+
+        >>> nf4().quantize(np.ones(64)).nbytes    # 64 codes of 4 bits, one scale of 4 bytes
+        36
+        """
         bits, n_groups = self.quantizer.codebook.bits, self.layout.n_groups
         total = packed_size(self.codes.size, bits) + 4 * (self.center is not None)
         total += packed_size(n_groups, bits) * bool(np.ndim(self.zero_point))
@@ -604,7 +636,10 @@ scale_storage='E8M0'), 4.25 bits per value>
 # A recipe as plain data, for JSON
 
 _FILE_FORMAT, _FILE_VERSION = "quantedu QTensor", 1
-_RECORDS = {record.__name__: record for record in (Quantizer, FloatFormat, scales.percentile)}
+_RECORDS = {
+    record.__name__: record
+    for record in (Quantizer, FloatFormat, scales.percentile, scales.mean_abs_above)
+}
 _FUNCTIONS = {
     name: function
     for name, function in (vars(scales) | {"mean": np.mean, "median": np.median}).items()
@@ -881,3 +916,56 @@ tensor_scale=nvfp4_tensor_scale)
     storage = Quantizer(Codebook("FP8 E4M3 normal", normal, ties="even"), absmax)
     recipe = Quantizer(format_codebook(E2M1), absmax, axis, block_size=16, scale_storage=storage)
     return dataclasses.replace(recipe, tensor_scale=nvfp4_tensor_scale)
+
+
+def binary_weights(axis: Any = None, block_size: int | None = None) -> Quantizer:
+    """One bit: the sign, times the mean magnitude, which is the best scale for it.
+
+    References
+    ----------
+    Rastegari et al., XNOR-Net, arXiv 1603.05279, section 3.1.
+
+    Examples
+    --------
+    >>> binary_weights()([3.0, -1.0, 0.0, 0.0])
+    array([ 1., -1.,  1.,  1.])
+    """
+    return Quantizer(BINARY, mean_abs, axis, block_size)
+
+
+def ternary_weights(
+    rule: str = "twn", axis: Any = None, block_size: int | None = None
+) -> Quantizer:
+    """Three levels, −1, 0 and 1, by one of two published rules.
+
+    Parameters
+    ----------
+    rule : "twn", 0 up to 0.7·mean|x|, and the scale is the mean magnitude of the rest (Ternary
+        Weight Networks); "absmean", x / mean|x| rounded to −1, 0 or 1, and the scale is mean|x|
+        (BitNet b1.58, without the epsilon that it adds against dividing by 0)
+    axis, block_size : who shares a scale, as for every recipe
+
+    References
+    ----------
+    Li, Zhang, Liu, arXiv 1605.04711; Ma et al., arXiv 2402.17764, section 2.
+
+    Examples
+    --------
+    >>> ternary_weights()([4.0, -2.0, 1.2, 0.8]), ternary_weights("absmean")([4.0, -2.0, 1.2, 0.8])
+    (array([ 3., -3.,  0.,  0.]), array([ 2., -2.,  2.,  0.]))
+    """
+    _require_choice("rule", rule, ("twn", "absmean"))
+    if rule == "absmean":
+        return Quantizer(ternary(), mean_abs, axis, block_size)
+    return Quantizer(ternary(0.7), mean_abs_above(0.7), axis, block_size, encode_with=mean_abs)
+
+
+def log2_weights(
+    bits: int = 4, zero: bool = True, axis: Any = None, block_size: int | None = None
+) -> Quantizer:
+    """Powers of two times the largest magnitude, nearest in the logarithm.
+
+    >>> log2_weights(3)([4.0, -2.9, 2.8, 0.5])
+    array([ 4., -4.,  2.,  0.])
+    """
+    return Quantizer(log2(bits, zero), absmax, axis, block_size)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.formats import _first
+from quantedu.formats import _as_real, _first
 
 Rule = Callable[[Any, Any], tuple[np.ndarray, Any]]
 _PIECE = 2**18  # values worked on at a time, as in `quantedu.layout`
@@ -114,9 +114,11 @@ def min_max(groups: Any, codebook: Any) -> tuple[np.ndarray, np.ndarray]:
             f"{codebook!r}; absmax serves any levels"
         )
     low, high = _range(_as_groups(groups))
-    scale = _divide(high - low, highest - lowest)
-    # with the float32 scale, so that the same rounding happens here and in the quantizer
-    zero_point = lowest - np.rint(low / np.where(scale == 0, 1, scale))
+    with np.errstate(over="ignore"):
+        span = (high - low).astype(np.float32)  # rounded before it is divided, as in PyTorch
+    scale = _divide(np.where(np.isinf(span), high - low, span), highest - lowest)
+    # in float32, so that the same rounding happens here and in the quantizer
+    zero_point = lowest - np.rint(low.astype(np.float32) / np.where(scale == 0, 1, scale))
     return scale, np.clip(zero_point, lowest, highest).astype(np.float32)
 
 
@@ -151,9 +153,12 @@ class percentile:  # a rule with a parameter; written small, as the functions ar
         """Scale that puts the q-th percentile of |x| on the highest level, and no zero-point."""
         groups = _as_groups(groups)
         largest = _largest_magnitude(groups)  # refuses NaN and infinity
+        if not groups.size:
+            return largest, 0.0
         reached = np.percentile(np.abs(groups), self.q, axis=1, keepdims=True)
-        reached = np.where(reached == 0, largest.reshape(reached.shape), reached)
-        return _divide(reached, _ends(codebook)[1]), 0.0
+        top = _ends(codebook)[1]
+        scale = _divide(reached, top)
+        return np.where(scale == 0, _divide(largest, top), scale), 0.0
 
 
 def mse_best(groups: Any, codebook: Any, n_steps: int = 100) -> tuple[np.ndarray, float]:
@@ -228,6 +233,52 @@ def mean_abs(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
         total += np.abs(groups[:, i : i + _PIECE]).sum(axis=1, dtype=np.float64, keepdims=True)
     _refuse(groups, np.isfinite(total).all())
     return _as_scale(total / max(groups.shape[1], 1)), 0.0
+
+
+@dataclass(frozen=True)
+class mean_abs_above:
+    """The rule that gives the mean magnitude of what exceeds share·mean|x|; what is less is 0.
+
+    The best scale for the levels −1, 0 and 1 where that is the threshold.
+
+    Parameters
+    ----------
+    share : 0 to below 1; 0 leaves only the zeros out
+
+    Returns
+    -------
+    rule(groups, codebook); rules of the same share are equal
+
+    References
+    ----------
+    Li, Zhang, Liu, Ternary Weight Networks, arXiv 1605.04711, equations 5 and 6.
+
+    Examples
+    --------
+    >>> float(mean_abs_above()(np.array([[4.0, -2.0, 0.5, 0.0]]), None)[0][0, 0])
+    3.0
+    """
+
+    share: float = 0.7
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(
+                f"share={self.share} must be at least 0 and below 1, so that something exceeds"
+            )
+        object.__setattr__(self, "__name__", f"mean_abs_above({self.share:g})")
+
+    def __call__(self, groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+        """Mean magnitude of what exceeds the threshold, and no zero-point."""
+        groups, mean = _as_groups(groups), mean_abs(groups, codebook)[0]
+        total, count = np.zeros((2, len(groups), 1))
+        for i in range(0, groups.shape[1], _PIECE):
+            magnitude = np.abs(groups[:, i : i + _PIECE])
+            # divided in float32, as the quantizer does before it compares
+            above = magnitude / np.where(mean == 0, 1, mean) > np.float64(self.share)
+            total += np.sum(magnitude, axis=1, dtype=np.float64, keepdims=True, where=above)
+            count += above.sum(axis=1, keepdims=True)
+        return _as_scale(total / np.maximum(count, 1)), 0.0
 
 
 # Powers of two, as E8M0 stores them: 2^(floor(log2 max|x|) − floor(log2 max(levels))), or twice
@@ -323,7 +374,7 @@ def nvfp4_tensor_scale(x: Any) -> np.ndarray:
 
 
 def _as_groups(groups: Any) -> np.ndarray:
-    groups = np.asarray(groups)
+    groups = _as_real(groups)[0]
     if groups.ndim != 2:
         raise ValueError(
             f"groups must have shape [n_groups, group_size], not {groups.shape}; "
@@ -337,7 +388,11 @@ def _ends(codebook: Any) -> tuple[float, float]:
     """The lowest and the highest level."""
     if hasattr(codebook, "levels"):
         return codebook.min, codebook.max
-    return float(np.nanmin(codebook)), float(np.nanmax(codebook))
+    levels = _as_real(codebook)[0]
+    levels = levels[np.isfinite(levels)]
+    if not levels.size:
+        raise ValueError(f"levels need a finite number among them; got {codebook!r}")
+    return float(levels.min()), float(levels.max())
 
 
 def _largest_magnitude(groups: Any) -> np.ndarray:

@@ -123,6 +123,68 @@ def affine_integers(x, bits, block_size):
     return q, zero_points, x_hat
 
 
+def mean_magnitude(block):
+    return f32(sum(abs(float(x)) for x in block) / len(block))
+
+
+def binary(x, block_size):
+    """XNOR-Net: the sign, +1 at 0, times the mean magnitude."""
+    x_hat = []
+    for block in blocks([f32(value) for value in x], block_size):
+        scale = mean_magnitude(block)
+        x_hat += [scale if value >= 0 else -scale for value in block]
+    return x_hat
+
+
+def ternary_twn(x, block_size):
+    """Ternary Weight Networks: 0 up to 0.7 times the mean magnitude, the rest ± its own mean."""
+    signs, x_hat = [], []
+    for block in blocks([f32(value) for value in x], block_size):
+        mean = mean_magnitude(block)
+        kept = [mean > 0 and float(abs(value) / mean) > 0.7 for value in block]
+        large = [value for value, keep in zip(block, kept) if keep]
+        scale = mean_magnitude(large) if large else f32(0)
+        sign = [(1 if value > 0 else -1) * keep for value, keep in zip(block, kept)]
+        signs += sign
+        x_hat += [f32(s) * scale for s in sign]
+    return signs, x_hat
+
+
+def ternary_absmean(x, block_size):
+    """BitNet b1.58: x over the mean magnitude, rounded (ties to even) and clipped to −1 … 1."""
+    signs, x_hat = [], []
+    for block in blocks([f32(value) for value in x], block_size):
+        mean = mean_magnitude(block)
+        for value in block:
+            signs.append(max(-1, min(1, round(float(value / mean)))) if mean else 0)
+            x_hat.append(f32(signs[-1]) * mean)
+    return signs, x_hat
+
+
+def log2_nearest(u, bits, zero):
+    """The power of two nearest to |u| in the logarithm, with the sign of u; by exact fractions.
+
+    With a zero, what is at most half the smallest power is 0.
+    """
+    smallest = Fraction(1, 2 ** (2 ** (bits - 1) - 1 - zero))
+    magnitude, power = abs(Fraction(float(u))), smallest
+    if zero and magnitude <= smallest / 2:
+        return f32(0)
+    while power < 1 and magnitude**2 > 2 * power**2:  # above √2 times the power
+        power *= 2
+    return f32(float(power if u >= 0 else -power))
+
+
+def log2(x, bits, zero, block_size):
+    """Powers of two times the largest magnitude."""
+    x_hat = []
+    for block in blocks([f32(value) for value in x], block_size):
+        scale = largest_magnitude(block)
+        for value in block:
+            x_hat.append(scale * (log2_nearest(value / scale, bits, zero) if scale else f32(0)))
+    return x_hat
+
+
 # The block formats of OCP MX and NVIDIA, in exact fractions wherever they say no float32
 
 
