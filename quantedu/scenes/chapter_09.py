@@ -63,7 +63,7 @@ def weights_in_training(bits: int = 2, epoch: int = 20, method: str = "straight-
         Panel(
             [
                 points(start, now, "original", "weight w"),
-                points(start, w_hat, "quantized", "rounded ŵ"),
+                points(start[kept], w_hat[kept], "quantized", "rounded ŵ"),
                 points(start[changed], w_hat[changed], "error", "code changed"),
             ],
             Axis("weight before training", limits),
