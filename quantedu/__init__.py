@@ -41,7 +41,16 @@ from quantedu.quantizers import QTensor, Quantizer, fp4, fp8, int_absmax, int_af
 __version__ = "0.1.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
-    *("exercises", "explorer", "networks", "plots", "scenes", "sketch", "widgets"),
+    *(
+        "exercises",
+        "explorer",
+        "language_model",
+        "networks",
+        "plots",
+        "scenes",
+        "sketch",
+        "widgets",
+    ),
 )
 
 

@@ -2,17 +2,20 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
+from tqdm import tqdm
 
 DATA = Path(__file__).parent / "data"
 
 Recipe = Callable[[Any], Any]  # array -> array of the same shape, such as a Quantizer
 Recipes = Recipe | Mapping[str, Recipe]
+Parameters = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -335,6 +338,148 @@ class Network(Model):
         layers = {**self.layers, before: self.layers[before] / s[:, None]}
         biases = {**self.biases, before: self.biases[before] / s}
         return dataclasses.replace(self, layers=layers, biases=biases)
+
+
+def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
+    """A network that knows nothing yet: random weights of variance 2/n_in, biases 0.
+
+    Parameters
+    ----------
+    widths : numbers of inputs, of each hidden layer's outputs, and of scores
+    rng : where the weights come from
+
+    References
+    ----------
+    He et al., arXiv 1502.01852, section 2.2.
+
+    Examples
+    --------
+    >>> initial((64, 16, 10), np.random.default_rng(0))
+    <Network hidden1 16×64, output 10×16>
+    """
+    names = [*(f"hidden{i + 1}" for i in range(len(widths) - 2)), "output"]
+    sizes = list(zip(names, widths, widths[1:]))
+    weights = {n: rng.standard_normal((o, i)) * np.sqrt(2 / i) for n, i, o in sizes}
+    return Network(weights, {name: np.zeros(n_out) for name, _, n_out in sizes})
+
+
+def adam(g: np.ndarray, memory: Any, t: int, rate: float) -> tuple[np.ndarray, Any]:
+    """The t-th step (t = 1, 2, …) down a gradient, and what to remember; arXiv 1412.6980."""
+    mean, square = memory or (np.zeros_like(g), np.zeros_like(g))
+    mean = mean + (1 - 0.9) * (g - mean)
+    square = square + (1 - 0.999) * (g * g - square)
+    size = np.sqrt(square / (1 - 0.999**t)) + 1e-8
+    return rate * (mean / (1 - 0.9**t)) / size, (mean, square)
+
+
+def sgd(g: np.ndarray, memory: Any, t: int, rate: float) -> tuple[np.ndarray, Any]:
+    """A step down a gradient, and what to remember: gradient descent with momentum 0.9."""
+    speed = g if memory is None else 0.9 * memory + g
+    return rate * speed, speed
+
+
+def train(
+    network: Network, x: Any, labels: Any, epochs: int, rng: np.random.Generator, **options: Any
+) -> Network:
+    """The network after so many epochs of training on inputs x [n, n_in] and labels [n].
+
+    Parameters
+    ----------
+    options : as for `descend`, and `decay`, which adds decay/2 · |weights|² to the loss
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 2))
+    >>> net = train(initial((2, 8, 2), rng), x, (x[:, 0] > x[:, 1]).astype(int), 5, rng, rate=0.02)
+    >>> net.accuracy([[2, 1], [1, 2]], [1, 0])
+    1.0
+    """
+    x, labels = np.asarray(x, dtype=np.float32), np.asarray(labels)
+    decay, activations = np.float32(options.pop("decay", 0)), network.activations
+
+    def gradients(p: Parameters, rows: np.ndarray) -> tuple[float, Parameters]:
+        now = Network.from_parameters(p, activations=activations)
+        loss, found = now.gradients(x[rows], labels[rows])
+        return loss, {k: g + decay * p[k] if p[k].ndim > 1 else g for k, g in found.items()}
+
+    found = descend(network.parameters, gradients, len(x), epochs, rng, **options)
+    return Network.from_parameters(found, activations=activations)
+
+
+def descend(
+    parameters: Parameters,
+    gradients: Callable[[Parameters, np.ndarray], tuple[float, Parameters]],
+    n: int,
+    epochs: int,
+    rng: np.random.Generator,
+    *,
+    batch: int = 32,
+    rate: float = 2e-3,
+    optimizer: Callable[..., tuple[np.ndarray, Any]] = adam,
+    watch: Callable[[int, Parameters], Any] | None = None,
+    progress: bool = False,
+) -> Parameters:
+    """Parameters that make a loss small, found by going down its gradient, batch by batch.
+
+    Parameters
+    ----------
+    parameters : name → float32 array
+    gradients : function of parameters and rows (the examples of a batch), gives the mean loss and
+        its derivatives, name → array
+    n : number of examples; each epoch sees them once, in a new order, but for what fills no batch
+    rate : of the first step; it falls to zero in a straight line
+    optimizer : `adam` or `sgd`
+    watch : function of the epochs done and the parameters, called before the first and after each
+    progress : True shows a bar on stderr
+
+    Returns
+    -------
+    Parameters, name → array. If the loss or a gradient is no longer finite, the last ones for
+    which both were, with a RuntimeWarning.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer examples than one batch takes, or nothing to do.
+    """
+    if not (n >= batch >= 1 and epochs >= 0 and rate > 0):
+        raise ValueError(
+            f"training needs n ≥ batch ≥ 1, epochs ≥ 0 and rate > 0; got n={n}, batch={batch}, "
+            f"epochs={epochs}, rate={rate}"
+        )
+    steps, memory = epochs * (n // batch), dict[str, Any]()
+    good = parameters
+    for t in tqdm(range(steps), disable=not progress, unit="step"):
+        epoch, place = divmod(t, n // batch)
+        if place == 0:
+            if watch is not None:
+                watch(epoch, parameters)
+            batches = rng.permutation(n)[: n // batch * batch].reshape(-1, batch)
+        with np.errstate(all="ignore"):  # what overflows is found by `_finite`
+            loss, found = gradients(parameters, batches[place])
+            if not _finite([loss, *found.values()], t, rate):
+                return good
+            good, parameters = parameters, dict(parameters)
+            for name, g in found.items():
+                step, memory[name] = optimizer(g, memory.get(name), t + 1, rate * (1 - t / steps))
+                parameters[name] = parameters[name] - step
+    if not _finite(parameters.values(), steps, rate):
+        return good
+    if watch is not None:
+        watch(epochs, parameters)
+    return parameters
+
+
+def _finite(numbers: Iterable[Any], t: int, rate: float) -> bool:
+    good = all(np.isfinite(x).all() for x in numbers)
+    if not good:
+        message = (
+            f"training met NaN or infinity after {t} steps and stopped; the parameters before "
+            f"that are given back; try a lower rate than {rate:g}"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+    return good
 
 
 def _as_labels(labels: Any, scores: np.ndarray) -> np.ndarray:
