@@ -28,11 +28,12 @@ endif
 ROOT_FLAG := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-browser notebooks bench lint pins clean
+.PHONY: help setup lab test test-long test-browser notebooks bench lint pins clean
 
 help:
 	@echo "make lab           install what is needed into .venv, open JupyterLab on the first notebook"
 	@echo "make test          all tests: library, notebooks, browser"
+	@echo "make test-long     what takes longer: every cell run twice, the wheel, 10,000 inputs a property"
 	@echo "make test-browser  only the tests that drive JupyterLab in a Chromium"
 	@echo "make notebooks     run all notebooks, store their outputs, clean them"
 	@echo "make bench         speed, side by side with the peers"
@@ -46,8 +47,12 @@ lab: setup
 	  --LabApp.default_url=/lab/tree/$(START) $(ROOT_FLAG) $(LAB_FLAGS)
 
 test: setup
-	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) -m "not browser"
+	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) -m "not browser and not long"
 	$(PY) -m pytest -m browser $(PYTEST_FLAGS) tests/browser
+
+test-long: setup
+	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) -m long
+	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) --hypothesis-profile=long tests/test_fuzz.py
 
 test-browser: setup
 	$(PY) -m pytest -m browser $(PYTEST_FLAGS) tests/browser

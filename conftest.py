@@ -8,8 +8,10 @@ import hypothesis
 import nbval.kernel
 import pytest
 
-# A shared or a slow machine is no reason to fail; in CI the same inputs every time.
+# A shared or a slow machine is no reason to fail; in CI the same inputs every time. The profile
+# long is chosen by --hypothesis-profile=long (make test-long).
 hypothesis.settings.register_profile("quantedu", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "quantedu")
 

@@ -1,19 +1,47 @@
-"""How numbers are stored in few bits, and how language models run on them."""
+"""How numbers are stored in few bits, and how language models run on them.
+
+A format says what a bit pattern means; a quantizer is a codebook and a scale.
+
+>>> import numpy as np
+>>> import quantedu as qe
+>>> print(qe.FP16.explain(0xC100))
+FP16 0xC100 = 1 10000 0100000000
+x = (−1)^1 · 2^(16 − 15) · (1 + 256/1024)
+  = −1 · 2^1 · 1.25
+  = -2.5
+>>> recipe = qe.int_absmax(8, axis=-1)
+>>> q = recipe.quantize(np.float32([[127.0, 1.4], [0.5, -1.0]]))
+>>> q.values
+array([[ 127,    1],
+       [  64, -127]], dtype=int8)
+>>> round(qe.sqnr_db([[127.0, 1.4], [0.5, -1.0]], q.dequantize()), 1)
+50.0
+
+Formats: `FORMATS`, or a `FloatFormat` of your own. Codebooks: `NF4`, `integers(8)`, … or a
+`Codebook`. Recipes: `int_absmax`, `int_affine`, `fp8`, `fp4`, `nf4`, … or a `Quantizer`. Measures:
+`sqnr_db`, `mse`, `entropy`, … Loaded when they are asked for, as they need matplotlib or
+ipywidgets: `plots`, `widgets`, `explorer`.
+"""
 
 from importlib import import_module
 from types import ModuleType
 
 from quantedu import codebooks, formats, layout, metrics, quantizers, scales
 from quantedu.codebooks import (
+    BINARY,
     DYNAMIC8,
     FP4_BITSANDBYTES,
     NF4,
     Codebook,
     format_codebook,
     integers,
+    lloyd_max,
+    log2,
     normal_float,
+    ternary,
     uniform,
 )
+from quantedu.comparison import compare
 from quantedu.formats import (
     BF16,
     E2M1,
@@ -36,21 +64,29 @@ from quantedu.formats import (
     FloatFormat,
 )
 from quantedu.metrics import code_usage, entropy, max_error, mean_abs_error, mse, sqnr_db
-from quantedu.quantizers import QTensor, Quantizer, fp4, fp8, int_absmax, int_affine, nf4
+from quantedu.quantizers import (
+    QTensor,
+    Quantizer,
+    binary_weights,
+    fp4,
+    fp8,
+    int_absmax,
+    int_affine,
+    log2_weights,
+    mxfp4,
+    mxfp6,
+    mxfp8,
+    mxint8,
+    nf4,
+    nvfp4,
+    ternary_weights,
+)
 
 __version__ = "0.1.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
-    *(
-        "exercises",
-        "explorer",
-        "language_model",
-        "networks",
-        "plots",
-        "scenes",
-        "sketch",
-        "widgets",
-    ),
+    *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
+    *("sketch", "widgets"),
 )
 
 
@@ -61,11 +97,12 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND})
+    return sorted({"__all__", "__doc__", "__version__", *__all__, *_ON_DEMAND})
 
 
 __all__ = [
     "BF16",
+    "BINARY",
     "DYNAMIC8",
     "E2M1",
     "E2M3",
@@ -90,8 +127,10 @@ __all__ = [
     "FloatFormat",
     "QTensor",
     "Quantizer",
+    "binary_weights",
     "code_usage",
     "codebooks",
+    "compare",
     "entropy",
     "format_codebook",
     "formats",
@@ -101,14 +140,24 @@ __all__ = [
     "int_affine",
     "integers",
     "layout",
+    "lloyd_max",
+    "log2",
+    "log2_weights",
     "max_error",
     "mean_abs_error",
     "metrics",
     "mse",
+    "mxfp4",
+    "mxfp6",
+    "mxfp8",
+    "mxint8",
     "nf4",
     "normal_float",
+    "nvfp4",
     "quantizers",
     "scales",
     "sqnr_db",
+    "ternary",
+    "ternary_weights",
     "uniform",
 ]

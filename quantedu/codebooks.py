@@ -89,6 +89,7 @@ class Codebook:
         if self.thresholds is None:
             up = (codes[1:] % 2 == 0) & (self.ties == "even")
             thresholds = _at_most(_midpoints(levels[codes], np.float64), up)
+            thresholds = np.maximum.accumulate(thresholds)  # of equal levels one would be lower
         else:
             thresholds = np.array(_as_real(self.thresholds)[0], dtype=np.float32)
         if thresholds.shape != low.shape:
@@ -96,7 +97,7 @@ class Codebook:
                 f"{self.name}: {codes.size} levels have {low.size} thresholds between them, "
                 f"not {thresholds.size}"
             )
-        wrong = ~((thresholds >= np.nextafter(low, np.float32(-np.inf))) & (thresholds <= high))
+        wrong = ~((thresholds >= _below(low)) & (thresholds <= high))
         if wrong.any():
             raise ValueError(
                 f"{self.name}: each threshold must lie between its two levels; "
@@ -121,6 +122,9 @@ class Codebook:
 
     def __hash__(self) -> int:
         return hash(self._content)
+
+    def __reduce__(self) -> tuple:  # pickled and copied by what it was made of: read-only again
+        return Codebook, (self.name, self.levels, self.thresholds, self.ties)
 
     def __repr__(self) -> str:
         return (
@@ -196,7 +200,13 @@ class Codebook:
             return _by_chunks(x, np.float32, np.uint8, self.encoder(x.size))
 
     def encoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
-        """The function encode(x, out) for so many values: contiguous float32 in, uint8 out."""
+        """The function encode(x, out) for so many values: contiguous float32 in, uint8 out.
+
+        >>> out = np.empty(3, dtype=np.uint8)
+        >>> integers(4).encoder(3)(np.float32([-9.0, 0.4, 2.6]), out)
+        >>> out
+        array([8, 0, 3], dtype=uint8)
+        """
         lookup = _lookup(self) if size >= _TABULATE_FROM else None
         if lookup is not None:
             return lookup
@@ -243,7 +253,13 @@ class Codebook:
         return _by_chunks(codes, np.uint8, np.float32, self.decoder(codes.size))
 
     def decoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
-        """The function decode(codes, out) for so many values: uint8 in, float32 out."""
+        """The function decode(codes, out) for so many values: uint8 in, float32 out.
+
+        >>> out = np.empty(2, dtype=np.float32)
+        >>> integers(4).decoder(2)(np.array([8, 3], dtype=np.uint8), out)
+        >>> out
+        array([-8.,  3.], dtype=float32)
+        """
         if size >= _TABULATE_FROM:
             return functools.partial(_take_pairs, _pair_table(self))
 
@@ -253,7 +269,11 @@ class Codebook:
         return fill
 
     def check_codes(self, codes: Any) -> np.ndarray:
-        """The codes as an integer array, refused where one is none of this codebook's."""
+        """The codes as an integer array, refused where one is none of this codebook's.
+
+        >>> integers(4).check_codes([0, 15])
+        array([ 0, 15])
+        """
         return _as_codes(codes, self.name, self.bits, len(self.levels))
 
 
@@ -270,8 +290,12 @@ def _at_most(midpoints: np.ndarray, up: np.ndarray) -> np.ndarray:
     """
     thresholds = midpoints.astype(np.float32)
     lower = (thresholds > midpoints) | ((thresholds == midpoints) & up)
-    down = np.nextafter(thresholds, np.float32(-np.inf))
-    return np.where(lower, down, thresholds) + np.float32(0)  # no −0
+    return np.where(lower, _below(thresholds), thresholds) + np.float32(0)  # no −0
+
+
+def _below(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # below the lowest float32 is −∞
+        return np.nextafter(x, np.float32(-np.inf))
 
 
 # The fast paths: the definitions above, tabulated
@@ -529,7 +553,150 @@ def uniform(bits: int) -> Codebook:
     return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2 ** int(bits)))
 
 
+@functools.cache
+def ternary(threshold: float = 0.5) -> Codebook:
+    """−1, 0 and 1; what lies within ± threshold is 0. Codes are two bits of two's complement.
+
+    Parameters
+    ----------
+    threshold : 0 to 1, both excluded; ± the threshold itself is 0, as in Ternary Weight Networks
+        and as rounding to even has it at 1/2
+
+    Examples
+    --------
+    >>> ternary().encode([-0.6, -0.5, 0.5, 0.6]), ternary(0.7).encode([0.6])
+    (array([3, 0, 0, 1], dtype=uint8), array([0], dtype=uint8))
+    """
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold={threshold} must lie between 0 and 1, both excluded")
+    name = "ternary" if threshold == 0.5 else f"ternary, 0 up to {threshold:g}"
+    cuts = _at_most(np.array([-threshold, threshold]), np.array([True, False]))
+    return Codebook(name, [0, 1, np.nan, -1], thresholds=cuts)
+
+
+@functools.cache
+def log2(bits: int, zero: bool = True) -> Codebook:
+    """Powers of two of either sign, the largest 1; nearest means nearest in the logarithm.
+
+    Codes are a sign bit and a count of magnitudes. Thresholds are ±√2·2^k, the middle in the log
+    domain, exact for every float32.
+
+    Parameters
+    ----------
+    bits : 2 to 8, or 1 without a zero
+    zero : True keeps magnitude 0 for the level 0, which no logarithm reaches: there the threshold
+        is half the smallest level; the code of −0 is never produced. False gives one more power of
+        two; x ≥ 0 is positive, as in `BINARY`.
+
+    References
+    ----------
+    Miyashita, Lee, Murmann, Convolutional Neural Networks using Logarithmic Data Representation,
+    arXiv 1603.01025.
+
+    Examples
+    --------
+    >>> print(log2(3).levels)
+    [ 0.    0.25  0.5   1.     nan -0.25 -0.5  -1.  ]
+    >>> log2(3, zero=False).decode(log2(3, zero=False).encode([0.0, 0.7, 0.71]))
+    array([0.125, 0.5  , 1.   ], dtype=float32)
+    """
+    if not (_is_integer(bits) and 1 + zero <= bits <= 8):
+        raise ValueError(f"bits must be an integer from {1 + zero} to 8, not {bits!r}")
+    powers = 2.0 ** np.arange(zero - 2 ** (int(bits) - 1) + 1, 1)
+    cuts = np.concatenate([[powers[0] / 2] * zero, 2**0.5 * powers[:-1]])
+    positive, negative = ([0.0], [np.nan]) if zero else ([], [])
+    levels = np.concatenate([positive, powers, negative, -powers])
+    middle = [] if zero else [0.0]
+    both = np.concatenate([-cuts[::-1], middle, cuts])
+    up = np.arange(both.size) < (both.size + 1) // 2  # ties: away from −x to 0, and 0 is positive
+    name = f"log2 {int(bits)}-bit{'' if zero else ' without 0'}"
+    return Codebook(name, levels, thresholds=_at_most(both, up))
+
+
+def lloyd_max(
+    data: Any, bits: int, span: tuple[float, float] = (-12.0, 12.0), rounds: int = 5000
+) -> Codebook:
+    """The levels with the least mean squared error: k-means in one dimension.
+
+    By turns, each level moves to the mean of what is nearest to it, and the thresholds to the
+    middles of the levels, until nothing moves (or `rounds` are over). No randomness: the levels
+    start spread by the cube root of the density, which is best for very many of them.
+
+    Parameters
+    ----------
+    data : real array of samples, any shape; or a function density(x) of float64 arrays, which need
+        not be normalized
+    bits : 1 to 8; samples of no more than 2^bits distinct values get just these as levels
+    span : where a density counts, cut in 2^16 parts
+
+    Returns
+    -------
+    Codebook of up to 2^bits levels, ascending, in units of the data
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no data, or it is not finite; if a density is negative or 0 everywhere.
+
+    Notes
+    -----
+    A level to which nothing is nearest moves to the value that lies furthest from all levels. For
+    a density such as the normal the result is the best there is, for samples a local best.
+
+    References
+    ----------
+    Lloyd, Least Squares Quantization in PCM, 1957/1982; Max, Quantizing for Minimum Distortion,
+    1960.
+
+    Examples
+    --------
+    >>> lloyd_max(lambda x: np.exp(-(x**2) / 2), bits=2).levels.round(4)
+    array([-1.5104, -0.4528,  0.4528,  1.5104], dtype=float32)
+    >>> lloyd_max([0.0, 1.0, 1.0, 5.0, 6.0, 7.0], bits=1).levels
+    array([0.6666667, 6.       ], dtype=float32)
+    """
+    if not (_is_integer(bits) and 1 <= bits <= 8):
+        raise ValueError(f"bits must be an integer from 1 to 8, not {bits!r}")
+    if callable(data):
+        edges = np.linspace(*span, 2**16 + 1)
+        x = (edges[1:] + edges[:-1]) / 2
+        weight = np.asarray(data(x), dtype=np.float64) * np.ones(x.size)
+    else:
+        x, count = np.unique(_as_real(data)[0].astype(np.float64), return_counts=True)
+        weight = count.astype(np.float64)
+    if not (np.isfinite([x, weight]).all() and np.all(weight >= 0) and weight.sum() > 0):
+        raise ValueError("lloyd_max needs at least one sample or a density above 0, all finite")
+    name, n = f"Lloyd–Max {int(bits)}-bit", min(2 ** int(bits), np.count_nonzero(weight))
+    if not callable(data) and n == x.size:
+        return Codebook(name, x)
+    mass, moment = (np.concatenate([[0], np.cumsum(w)]) for w in (weight, weight * x))
+
+    def below(cuts: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        if callable(data):
+            return np.interp(cuts, edges, sums)
+        return sums[np.searchsorted(x, cuts, side="right")]
+
+    density, bins = np.histogram(x, 64, weights=weight)  # coarse: samples are noisy in the tails
+    spread = np.concatenate([[0], np.cumsum(np.cbrt(density))])
+    levels: np.ndarray = np.interp((np.arange(n) + 0.5) / n * spread[-1], spread, bins)
+    for _ in range(rounds):
+        cuts = np.concatenate([[-np.inf], _midpoints(levels, np.float64), [np.inf]])
+        inside, total = np.diff(below(cuts, mass)), np.diff(below(cuts, moment))
+        moved = total[inside > 0] / inside[inside > 0]
+        while moved.size < n:  # the value furthest from all levels becomes one
+            near = moved[np.searchsorted(_midpoints(moved, np.float64), x)]
+            furthest = np.argmax(np.abs(x - near) * (weight > 0))
+            moved = np.sort(np.append(moved, x[furthest]))
+        still = np.abs(moved - levels).max() <= 1e-9 * np.abs(levels).max()
+        levels = moved
+        if still:
+            break
+    return Codebook(name, levels)
+
+
 INT8, INT4, UINT8, UINT4 = integers(8), integers(4), integers(8, False), integers(4, False)
 NF4 = normal_float(4)
 DYNAMIC8 = _dynamic8()
 FP4_BITSANDBYTES = _fp4_bitsandbytes()
+# 0 counts as positive, as in Courbariaux et al., arXiv 1602.02830, equation 1
+BINARY = Codebook("binary", [-1, 1], thresholds=_at_most(np.zeros(1), np.ones(1, dtype=bool)))

@@ -73,7 +73,11 @@ class Slider:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several options, texts or numbers; `value`, by default the first, to begin with."""
+    """One of several options, texts or numbers; `value`, by default the first, to begin with.
+
+    >>> Choice(["INT4", "NF4"], label="codebook").values
+    ('INT4', 'NF4')
+    """
 
     options: Any
     value: Any = None

@@ -140,7 +140,11 @@ class FloatFormat:
 
     @property
     def min_exponent(self) -> int:
-        """Exponent of the smallest normal number."""
+        """Exponent of the smallest normal number.
+
+        >>> FP32.min_exponent, FP32.max_exponent
+        (-126, 127)
+        """
         return 1 - self.bias if self.subnormals else -self.bias
 
     @property
@@ -177,12 +181,20 @@ class FloatFormat:
 
     @property
     def epsilon(self) -> float:
-        """Distance from 1 to the next number, 2^(−mantissa_bits), in a format that holds both."""
+        """Distance from 1 to the next number, 2^(−mantissa_bits), in a format that holds both.
+
+        >>> FP16.epsilon == 2.0**-10
+        True
+        """
         return 2.0**-self.mantissa_bits
 
     @property
     def has_infinity(self) -> bool:
-        """Whether some code means infinity."""
+        """Whether some code means infinity.
+
+        >>> E4M3.has_infinity, E4M3.has_nan, E5M2.has_infinity
+        (False, True, True)
+        """
         return self.specials == "ieee"
 
     @property
@@ -686,7 +698,7 @@ def _as_real(x: Any) -> tuple[np.ndarray, np.dtype]:
     """An array of x, and the dtype (float32 or float64) that holds each of its entries exactly."""
     x = np.asarray(x)
     kind, size = x.dtype.kind, x.dtype.itemsize
-    if x.dtype.type.__module__ == "ml_dtypes":
+    if x.dtype.type.__module__ == "ml_dtypes" and "complex" not in x.dtype.name:
         return x, np.dtype(np.float32)
     if kind not in "biuf":
         raise TypeError(f"x must hold real numbers of up to 64 bits, not {x.dtype}")

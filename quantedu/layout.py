@@ -81,7 +81,11 @@ class Layout:
 
     @property
     def row_length(self) -> int:
-        """Number of values in a row."""
+        """Number of values in a row.
+
+        >>> Layout((4, 64), axis=-1).row_length, Layout((4, 64)).size
+        (64, 256)
+        """
         return self.size if self.axis is None else prod(self.shape[axis] for axis in self.axis)
 
     @property
@@ -91,7 +95,11 @@ class Layout:
 
     @property
     def group_size(self) -> int:
-        """Number of values in every group but the ragged tails."""
+        """Number of values in every group but the ragged tails.
+
+        >>> Layout((4, 64), axis=-1).group_size, Layout((4, 64), block_size=32).group_size
+        (64, 32)
+        """
         return self.block_size or self.row_length
 
     @property
@@ -150,7 +158,12 @@ class Layout:
                         )
 
     def pick(self, per_group: Any, piece: Piece) -> Any:
-        """The numbers [n, 1] that belong to the groups of a piece; one number for all as it is."""
+        """The numbers [n, 1] that belong to the groups of a piece; one number for all as it is.
+
+        >>> layout = Layout((4,), block_size=2)
+        >>> [layout.pick(np.array([[0.5], [3.0]]), piece).tolist() for piece in layout.pieces()]
+        [[[0.5], [3.0]]]
+        """
         if np.ndim(per_group) == 0:
             return per_group
         return per_group.reshape(self.n_rows, -1)[piece[0], piece[2]].reshape(-1, 1)
@@ -158,7 +171,15 @@ class Layout:
     def fill(
         self, out: np.ndarray, dtype: Any, function: Callable[[Piece, np.ndarray], Any]
     ) -> None:
-        """Fill an array by function(piece, part), part [n_groups, size] contiguous, of `dtype`."""
+        """Fill an array by function(piece, part), part [n_groups, size] contiguous, of `dtype`.
+
+        >>> layout, out = Layout((5,), block_size=2), np.empty(5)
+        >>> def number(piece, part):    # of the group, into each of its values
+        ...     part[...] = np.arange(piece[2].start, piece[2].stop)[:, None]
+        >>> layout.fill(out, np.float64, number)
+        >>> out
+        array([0., 0., 1., 1., 2.])
+        """
         rows = self.rows(out)
         for piece in self.pieces():
             target = rows[piece[:2]]
@@ -212,6 +233,7 @@ def pack(codes: Any, bits: int, order: str = "high_first", pad: int = 0) -> np.n
     _check_packing(bits, order)
     bits = int(bits)  # a NumPy integer would overflow
     codes = _as_codes(codes, f"{bits} bits", bits, 2**bits).reshape(-1)
+    _as_codes(pad, f"{bits} bits, pad too,", bits, 2**bits)
     packed = np.empty(packed_size(codes.size, bits), dtype=np.uint8)
     for start in range(0, codes.size, PIECE):  # a piece fills whole bytes, the last one excepted
         piece = np.ascontiguousarray(codes[start : start + PIECE], dtype=np.uint8)

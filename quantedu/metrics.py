@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.formats import _CHUNK, _as_codes
+from quantedu.formats import _CHUNK, _as_codes, _as_real, _is_integer
 
 
 def mse(x: Any, x_hat: Any) -> float:
@@ -22,19 +22,21 @@ def mse(x: Any, x_hat: Any) -> float:
 
     Returns
     -------
-    float, in squared units of x
+    float, in squared units of x; infinite or NaN where an entry is
 
     Raises
     ------
-    ValueError
-        If the shapes differ, or there is nothing to average.
+    TypeError, ValueError
+        If these are no real numbers, or no float64 holds one; if the shapes differ, or there is
+        nothing to average.
 
     Examples
     --------
     >>> mse([1.0, 2.0], [1.0, 2.5])
     0.125
     """
-    return sum(float(np.dot(d, d)) for _, d in _pieces(x, x_hat)) / np.size(x)
+    with _quiet():
+        return sum(float(np.dot(d, d)) for _, d in _pieces(x, x_hat)) / np.size(x)
 
 
 def sqnr_db(x: Any, x_hat: Any) -> float:
@@ -46,7 +48,7 @@ def sqnr_db(x: Any, x_hat: Any) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         As `mse`.
 
     Examples
@@ -55,9 +57,10 @@ def sqnr_db(x: Any, x_hat: Any) -> float:
     20.0
     """
     signal = noise = 0.0
-    for values, error in _pieces(x, x_hat):
-        signal += float(np.dot(values, values))
-        noise += float(np.dot(error, error))
+    with _quiet():
+        for values, error in _pieces(x, x_hat):
+            signal += float(np.dot(values, values))
+            noise += float(np.dot(error, error))
     if noise == 0:
         return inf
     return 10 * (log10(signal) - log10(noise)) if signal else -inf
@@ -69,7 +72,8 @@ def max_error(x: Any, x_hat: Any) -> float:
     >>> max_error([1.0, 2.0], [1.25, 1.5])
     0.5
     """
-    return float(np.max([np.abs(error).max() for _, error in _pieces(x, x_hat)]))  # NaN stays NaN
+    with _quiet():  # np.max keeps NaN, max would not
+        return float(np.max([np.abs(error).max() for _, error in _pieces(x, x_hat)]))
 
 
 def mean_abs_error(x: Any, x_hat: Any) -> float:
@@ -78,7 +82,8 @@ def mean_abs_error(x: Any, x_hat: Any) -> float:
     >>> mean_abs_error([1.0, 2.0], [1.25, 1.5])
     0.375
     """
-    return sum(float(np.abs(error).sum()) for _, error in _pieces(x, x_hat)) / np.size(x)
+    with _quiet():
+        return sum(float(np.abs(error).sum()) for _, error in _pieces(x, x_hat)) / np.size(x)
 
 
 def code_usage(codes: Any, n_codes: int) -> np.ndarray:
@@ -96,13 +101,16 @@ def code_usage(codes: Any, n_codes: int) -> np.ndarray:
     Raises
     ------
     TypeError, ValueError
-        If codes are not integers, or one is out of range.
+        If codes are not integers, or one is out of range; if there are no n_codes.
 
     Examples
     --------
     >>> code_usage([0, 3, 3], n_codes=4)
     array([1, 0, 0, 2])
     """
+    if not (_is_integer(n_codes) and n_codes >= 1):
+        raise ValueError(f"n_codes must be an integer from 1 on, not {n_codes!r}")
+    n_codes = int(n_codes)
     flat = _as_codes(codes, "this codebook", (n_codes - 1).bit_length(), n_codes).reshape(-1)
     usage = np.zeros(n_codes, dtype=np.int64)
     for start in range(0, flat.size, _CHUNK):
@@ -124,8 +132,8 @@ def entropy(usage: Any) -> float:
 
     Raises
     ------
-    ValueError
-        If an entry is negative or not finite, or all are 0.
+    TypeError, ValueError
+        If these are no real numbers; if an entry is negative or not finite, or all are 0.
 
     References
     ----------
@@ -136,8 +144,9 @@ def entropy(usage: Any) -> float:
     >>> entropy([1, 1, 1, 1]), entropy([8, 0, 0, 0])
     (2.0, 0.0)
     """
-    usage = np.asarray(usage, dtype=np.float64)
-    total = usage.sum()
+    usage = _as_real(usage)[0].astype(np.float64)
+    with _quiet():  # refused below
+        total = usage.sum()
     if not (np.isfinite(total) and total > 0 and (usage >= 0).all()):
         raise ValueError(
             "usage must be counts or probabilities: none negative, at least one above 0"
@@ -146,15 +155,18 @@ def entropy(usage: Any) -> float:
     return float(np.sum(p * np.log2(1 / p)))
 
 
+def _quiet() -> np.errstate:
+    """Without warnings: what infinity, NaN and numbers near the largest give, the result says."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
 def _pieces(x: Any, x_hat: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The values and the errors x − x̂ in float64, a cache-full at a time."""
-    x, x_hat = np.asarray(x), np.asarray(x_hat)
+    x, x_hat = _as_real(x)[0], _as_real(x_hat)[0]
     if x.shape != x_hat.shape:
         raise ValueError(f"x has shape {x.shape}, x_hat {x_hat.shape}; they must be the same")
     if not x.size:
         raise ValueError(f"x of shape {x.shape} has no entries, so there is no error to give")
-    if x.dtype.kind == "c" or x_hat.dtype.kind == "c":
-        raise TypeError(f"x and x_hat must be real, not {x.dtype} and {x_hat.dtype}")
     iterator = np.nditer(  # type: ignore[call-overload]  # the stubs misspell "contig"
         [x, x_hat],
         flags=["external_loop", "buffered"],

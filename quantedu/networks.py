@@ -29,6 +29,15 @@ class Model:
     ----------
     layers : name → float32 weights [n_out, n_in], read-only
     activations : name → recipe for what enters that layer; see `with_activations`
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True, eq=False, repr=False)
+    ... class Line(Model):
+    ...     def forward(self, inputs):
+    ...         return self._linear("line", np.float32(inputs))
+    >>> Line({"line": [[2, 1]]}).with_activations(np.floor).forward([[1.5, 1.5]])
+    array([[3.]], dtype=float32)
     """
 
     layers: Mapping[str, np.ndarray]
@@ -255,7 +264,11 @@ class Network(Model):
         return y
 
     def predict(self, x: Any) -> np.ndarray:
-        """The class of each input x [n, n_in], the one with the highest score: int64 [n]."""
+        """The class of each input x [n, n_in], the one with the highest score: int64 [n].
+
+        >>> Network({"one": [[1], [2]]}, {"one": [0, 0]}).predict([[1], [-1]])
+        array([1, 0])
+        """
         return self.forward(x).argmax(axis=-1)
 
     def accuracy(self, x: Any, labels: Any) -> float:
@@ -294,6 +307,12 @@ class Network(Model):
         -----
         A recipe for activations takes part in the forward pass; backward it is taken for the
         identity (straight-through).
+
+        Examples
+        --------
+        >>> loss, found = Network({"one": [[0], [0]]}, {"one": [0, 0]}).gradients([[7]], [1])
+        >>> found["one.bias"]    # softmax minus what is right
+        array([ 0.5, -0.5], dtype=float32)
         """
         y, passed = np.asarray(x, dtype=np.float32), []
         for i, (name, weights) in enumerate(self.layers.items()):
@@ -320,7 +339,11 @@ class Network(Model):
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any], **options: Any) -> "Network":
-        """The network that has these `parameters`."""
+        """The network that has these `parameters`.
+
+        >>> Network.from_parameters({"one.weight": [[2]], "one.bias": [1]}).forward([[3]])
+        array([[7.]], dtype=float32)
+        """
         names = [key.removesuffix(".weight") for key in parameters if key.endswith(".weight")]
         weights, biases = (
             {name: parameters[f"{name}.{kind}"] for name in names} for kind in ("weight", "bias")
@@ -329,7 +352,11 @@ class Network(Model):
 
     @property
     def rescalable(self) -> tuple[tuple[str, ...], ...]:
-        """All layers but the first, which reads the input itself; each reads one of its own."""
+        """All layers but the first, which reads the input itself; each reads one of its own.
+
+        >>> digits_network().rescalable
+        (('hidden2',), ('output',))
+        """
         return tuple((name,) for name in list(self.layers)[1:])
 
     def _divide_input(self, group: tuple[str, ...], s: np.ndarray) -> "Network":
@@ -364,7 +391,11 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
 
 
 def adam(g: np.ndarray, memory: Any, t: int, rate: float) -> tuple[np.ndarray, Any]:
-    """The t-th step (t = 1, 2, …) down a gradient, and what to remember; arXiv 1412.6980."""
+    """The t-th step (t = 1, 2, …) down a gradient, and what to remember; arXiv 1412.6980.
+
+    >>> adam(np.array([3.0, -0.1]), None, 1, rate=0.5)[0].round(6)    # as long as the rate
+    array([ 0.5, -0.5])
+    """
     mean, square = memory or (np.zeros_like(g), np.zeros_like(g))
     mean = mean + (1 - 0.9) * (g - mean)
     square = square + (1 - 0.999) * (g * g - square)
@@ -373,7 +404,11 @@ def adam(g: np.ndarray, memory: Any, t: int, rate: float) -> tuple[np.ndarray, A
 
 
 def sgd(g: np.ndarray, memory: Any, t: int, rate: float) -> tuple[np.ndarray, Any]:
-    """A step down a gradient, and what to remember: gradient descent with momentum 0.9."""
+    """A step down a gradient, and what to remember: gradient descent with momentum 0.9.
+
+    >>> sgd(np.array([3.0, -0.1]), np.array([10.0, 0.0]), 2, rate=0.5)[0]
+    array([ 6.  , -0.05])
+    """
     speed = g if memory is None else 0.9 * memory + g
     return rate * speed, speed
 
@@ -442,6 +477,14 @@ def descend(
     ------
     ValueError
         If there are fewer examples than one batch takes, or nothing to do.
+
+    Examples
+    --------
+    >>> def slope(p, rows):    # of (w − 3)², whatever the rows
+    ...     return float((p["w"] - 3) ** 2), {"w": 2 * (p["w"] - 3)}
+    >>> start, rng = {"w": np.array(0.0)}, np.random.default_rng(0)
+    >>> round(float(descend(start, slope, 1, 400, rng, batch=1, rate=0.1)["w"]), 3)
+    3.0
     """
     if not (n >= batch >= 1 and epochs >= 0 and rate > 0):
         raise ValueError(

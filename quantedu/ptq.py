@@ -178,7 +178,12 @@ class Static:
     zero_point: Any = 0.0
 
     def quantize(self, x: Any) -> QTensor:
-        """Codes of x under the fixed scale."""
+        """Codes of x under the fixed scale.
+
+        >>> from quantedu.quantizers import int_absmax
+        >>> Static(int_absmax(8), 0.5).quantize(np.float32([1.3, 100])).values
+        array([  3, 127], dtype=int8)
+        """
         return self.recipe.quantize(x, self.scale, self.zero_point)
 
     def __call__(self, x: Any) -> np.ndarray:
@@ -254,6 +259,13 @@ def quantized(
     ----------
     weights, activations : Quantizer, another function of an array, or name → function; or None
     layers : names; None is all
+
+    Examples
+    --------
+    >>> from quantedu.networks import Network
+    >>> net = Network({"one": [[1.4, -1.6]]}, {"one": [0]})
+    >>> quantized(net, np.round, np.floor).forward([[3.9, 1.5]])    # 1·3 − 2·1
+    array([[1.]], dtype=float32)
     """
     if weights is not None:
         model = model.with_weights(weights, layers)
@@ -332,6 +344,12 @@ class IntegerLayer:
     unit : float64 [n_out], what a sum of 1 stands for: the input's scale times the weights'
     multiplier, shift : unit / scale of the next layer's input as fixed point [n_out]
     low, high : the next layer's codes of 0 (ReLU ends there) and of the largest number
+
+    Examples
+    --------
+    >>> layer = IntegerLayer(np.int8([[1, -2]]), np.int32([3]), np.ones(1))
+    >>> layer.sums([[10, 4]])
+    array([[5]], dtype=int32)
     """
 
     weights: np.ndarray
@@ -394,6 +412,15 @@ def integer_network(
     References
     ----------
     Jacob et al., arXiv 1712.05877, sections 2.2 to 2.4.
+
+    Examples
+    --------
+    >>> from quantedu.networks import digits_network
+    >>> from quantedu.quantizers import int_absmax, int_affine
+    >>> net, x = digits_network(), np.tile(np.arange(64.0) % 17, (3, 1))
+    >>> integers = integer_network(net, int_absmax(8), calibrate(net, [x], int_affine(8)))
+    >>> isinstance(integers, IntegerNetwork), bool((integers.predict(x) == net.predict(x)).all())
+    (True, True)
     """
     if missing := [name for name in network.layers if name not in activations]:
         raise ValueError(f"no activations for {missing}; calibrate all layers")
@@ -416,12 +443,12 @@ def integer_network(
                 "a zero-point would need the sum of each input's codes beside every product"
             )
         # a row of next to nothing must not ask for a bias beyond int32
-        least = (np.abs(b) / (x.scale.item() * INT32 / 4)).reshape(-1, 1)
+        least = (np.abs(b) / (_only(x.scale) * INT32 / 4)).reshape(-1, 1)
         scale = np.maximum(scale, least.max(axis=0) if len(scale) == 1 else least)
         q = weights.quantize(w, np.where(scale == 0, 1, scale))
-        unit = np.broadcast_to(x.scale.item() * q.scale.reshape(-1).astype(np.float64), len(w))
+        unit = np.broadcast_to(_only(x.scale) * q.scale.reshape(-1).astype(np.float64), len(w))
         integers = q.values.astype(np.int64)
-        bias = np.rint(b / unit) - _zero(x) * integers.sum(axis=1)
+        bias = np.rint(b / unit) - _only(x.zero_point) * integers.sum(axis=1)
         book = x.recipe.codebook
         reach = np.abs(bias) + np.abs(integers).sum(axis=1) * max(abs(book.min), book.max)
         if reach.max() >= INT32:
@@ -429,13 +456,17 @@ def integer_network(
         then: tuple = ()
         if following is not None:
             y = activations[following]
-            then = *fixed_point(unit / y.scale.item()), _zero(y), int(y.recipe.codebook.max)
+            then = (
+                *fixed_point(unit / _only(y.scale)),
+                int(_only(y.zero_point)),
+                int(y.recipe.codebook.max),
+            )
         layers[name] = IntegerLayer(q.values, bias.astype(np.int32), unit, *then)
     return IntegerNetwork(layers, activations[names[0]])
 
 
-def _zero(static: Static) -> int:
-    return int(np.reshape(static.zero_point, -1)[0])
+def _only(values: Any) -> float:
+    return float(np.reshape(values, -1)[0])
 
 
 # Loud channels: SmoothQuant, and the split of LLM.int8()

@@ -36,7 +36,14 @@ ROLES = ("original", "quantized", "error", "highlight", "neutral")
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """What `line`, `area`, … give: its kind, float64 arrays x and y, a role, a label."""
+    """What `line`, `area`, … give: its kind, float64 arrays x and y, a role, a label.
+
+    Examples
+    --------
+    >>> mark = line([0, 1], [2, 3], label="wave")
+    >>> isinstance(mark, Mark), mark.kind, mark.role, mark.x
+    (True, 'line', 'quantized', array([0., 1.]))
+    """
 
     kind: str
     x: Any
@@ -67,49 +74,85 @@ class Mark:
 
 
 def line(x: Any, y: Any, role: str = "quantized", label: str = "") -> Mark:
-    """A curve through x [n], y [n]."""
+    """A curve through x [n], y [n].
+
+    >>> line([0, 1, 2], [0, 1, 4], "original").y
+    array([0., 1., 4.])
+    """
     return Mark("line", x, y, role, label)
 
 
 def step(edges: Any, y: Any, role: str = "quantized", label: str = "") -> Mark:
-    """A staircase: y [n] from each of the edges [n + 1] to the next."""
+    """A staircase: y [n] from each of the edges [n + 1] to the next.
+
+    >>> step([0, 1, 2], [5, 7]).x.size    # one edge more than stairs
+    3
+    """
     return Mark("step", edges, y, role, label)
 
 
 def area(x: Any, y: Any, base: Any = 0.0, role: str = "quantized", label: str = "") -> Mark:
-    """What lies between the curve x [n], y [n] and its base, a number or [n]."""
+    """What lies between the curve x [n], y [n] and its base, a number or [n].
+
+    >>> area([0, 1], [2, 3], base=1).base
+    array([1.])
+    """
     return Mark("area", x, y, role, label, base)
 
 
 def bars(edges: Any, y: Any, base: Any = 0.0, role: str = "quantized", label: str = "") -> Mark:
-    """A histogram: bars from the base up to y [n], between edges [n + 1]."""
+    """A histogram: bars from the base up to y [n], between edges [n + 1].
+
+    >>> bars([0, 1, 2], [5, 7]).kind
+    'bars'
+    """
     return Mark("bars", edges, y, role, label, base)
 
 
 def points(x: Any, y: Any, role: str = "quantized", label: str = "") -> Mark:
-    """One marker for each x [n], y [n]."""
+    """One marker for each x [n], y [n].
+
+    >>> points([0, 1], 0.5).y    # one y for all
+    array([0.5, 0.5])
+    """
     return Mark("points", x, y, role, label)
 
 
 def ticks(
     x: Any, low: float = 0.0, high: float = 0.12, role: str = "quantized", label: str = ""
 ) -> Mark:
-    """A short line up at each x [n], from low to high: 0 is the panel's bottom, 1 its top."""
+    """A short line up at each x [n], from low to high: 0 is the panel's bottom, 1 its top.
+
+    >>> ticks([1, 2, 3], high=0.5).y
+    array([0. , 0.5])
+    """
     return Mark("vlines", x, (low, high), role, label)
 
 
 def vline(x: Any, role: str = "neutral", label: str = "") -> Mark:
-    """A vertical line across the panel at x, a number or [n]."""
+    """A vertical line across the panel at x, a number or [n].
+
+    >>> vline(0.5).y    # across the panel
+    array([0., 1.])
+    """
     return Mark("vlines", x, (0.0, 1.0), role, label)
 
 
 def hline(y: Any, role: str = "neutral", label: str = "") -> Mark:
-    """A horizontal line across the panel at y, a number or [n]."""
+    """A horizontal line across the panel at y, a number or [n].
+
+    >>> hline([1, 2]).y
+    array([1., 2.])
+    """
     return Mark("hlines", (0.0, 1.0), y, role, label)
 
 
 def note(x: Any, y: Any, text: str | Sequence[str], role: str = "neutral") -> Mark:
-    """Words centred at a place, or at several: x [n], y [n] and as many texts."""
+    """Words centred at a place, or at several: x [n], y [n] and as many texts.
+
+    >>> note([0, 1], 2, ["left", "right"]).texts
+    ('left', 'right')
+    """
     return Mark("note", x, y, role, texts=(text,) if isinstance(text, str) else tuple(text))
 
 
@@ -138,7 +181,11 @@ class Axis:
             raise ValueError(f"a logarithmic axis begins above zero, not at {low:g}")
 
     def around(self, values: np.ndarray, grounded: bool = False) -> "Axis":
-        """The same axis; if it has no limits, with some that hold the values [n]."""
+        """The same axis; if it has no limits, with some that hold the values [n].
+
+        >>> Axis("x").around(np.array([0.0, 1.0])).limits
+        (-0.04, 1.04)
+        """
         if self.limits is not None:
             return self
         values = values[np.isfinite(values) & (values > 0 if self.log else True)]
@@ -152,7 +199,11 @@ class Axis:
         return replace(self, limits=(low if grounded and low == 0 else low - room, high + room))
 
     def place(self, values: Any) -> np.ndarray:
-        """Where values lie: 0 at the axis' beginning, 1 at its end; what is far outside, near."""
+        """Where values lie: 0 at the axis' beginning, 1 at its end; what is far outside, near.
+
+        >>> Axis("x", limits=(0, 4)).place([0, 1, 4])
+        array([0.  , 0.25, 1.  ])
+        """
         assert self.limits is not None  # those of a panel have limits
         ends, values = np.array(self.limits), np.asarray(values, dtype=np.float64)
         if self.log:
@@ -209,7 +260,12 @@ class Panel:
         object.__setattr__(self, "y", y.around(np.concatenate([[], *ys]), grounded=bool(solid)))
 
     def shape(self, mark: Mark) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-        """A mark as "line", "area", "points" or "note", and its x, y, base in places [m]."""
+        """A mark as "line", "area", "points" or "note", and its x, y, base in places [m].
+
+        >>> panel = Panel(hline(1), y=Axis("y", limits=(0, 2)))
+        >>> panel.shape(panel.marks[0])[2]    # half way up, and a gap
+        array([0.5, 0.5, 0.5])
+        """
         if mark.kind == "vlines":
             x = np.repeat(self.x.place(mark.x), 3)
             return "line", x, np.resize([*mark.y, np.nan], x.size), x

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from quantedu import codebooks, formats
 from quantedu.codebooks import (
+    BINARY,
     DYNAMIC8,
     FP4_BITSANDBYTES,
     INT4,
@@ -22,7 +23,10 @@ from quantedu.codebooks import (
     Codebook,
     format_codebook,
     integers,
+    lloyd_max,
+    log2,
     normal_float,
+    ternary,
     uniform,
 )
 
@@ -40,7 +44,13 @@ ODD = [
     Codebook("crowded", [1.0, 1.0001, 1.0002, -5.0]),
     Codebook("wide", [-3.4e38, -1e-45, 0.0, 1e-45, 3.4e38]),
 ]
-ALL = [*MIDPOINT, *TABLES, *ODD]
+LOG2 = [log2(bits, zero) for zero in (True, False) for bits in range(1 + zero, 9)]
+LOW = [BINARY, ternary(), ternary(0.7), *LOG2]
+ALL = [*MIDPOINT, *TABLES, *ODD, *LOW]
+
+
+def normal(x):
+    return np.exp(-(x**2) / 2)
 
 
 def of(books):
@@ -147,7 +157,7 @@ def test_the_fast_path_gives_what_the_definition_gives(book):
     np.testing.assert_array_equal(book.decode(codes[1:]), book.levels[codes[1:]])
 
 
-@of([*INTEGERS, *TABLES, *(format_codebook(fmt) for fmt in formats.FORMATS if fmt.bits <= 8)])
+@of([*INTEGERS, *TABLES, *LOW, *(format_codebook(fmt) for fmt in formats.FORMATS if fmt.bits <= 8)])
 def test_every_codebook_of_the_library_has_a_fast_path(book):
     assert codebooks._lookup(book) is not None
 
@@ -158,6 +168,18 @@ def test_levels_that_crowd_away_from_zero_have_none_and_are_still_right():
     x = np.linspace(1, 1.01, 2**16, dtype=np.float32)
     expected = [spec.code_by_thresholds(v, range(16), crowded.thresholds) for v in x[::64]]
     assert crowded.encode(x)[::64].tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("off", [0.0, 1e3])
+def test_k_means_levels_are_encoded_by_the_definition_crowded_away_from_zero_or_not(bits, off):
+    rng = np.random.default_rng(bits)
+    x = (off + rng.standard_normal(2**16)).astype(np.float32)
+    book = lloyd_max(x, bits)
+    assert (codebooks._lookup(book) is None) == (off > 0)
+    expected = [spec.code_by_thresholds(v, range(2**bits), book.thresholds) for v in x[::64]]
+    assert book.encode(x)[::64].tolist() == expected
+    np.testing.assert_array_equal(book.encode(x), book._encode_definition(x))
 
 
 @given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=1, max_size=20), st.data())
@@ -268,6 +290,116 @@ def test_uniform_levels_are_evenly_spaced_without_zero():
     assert 0 not in uniform(4).levels
 
 
+# ---------------------------------------------------------------------- the low end
+
+
+def test_the_sign_of_zero_is_positive():
+    assert BINARY.encode([-1e-45, -0.0, 0.0, 1e-45]).tolist() == [0, 1, 1, 1]
+    np.testing.assert_array_equal(np.sort(log2(1, zero=False).levels), BINARY.levels)
+    np.testing.assert_array_equal(log2(1, zero=False).thresholds, BINARY.thresholds)
+
+
+def test_ternary_takes_its_thresholds_themselves_as_zero():
+    for threshold in (0.5, 0.7, 1 / 3):
+        book = ternary(threshold)
+        inside = np.float32(threshold)
+        inside = inside if float(inside) <= threshold else np.nextafter(inside, np.float32(0))
+        outside = np.nextafter(inside, np.float32(1))
+        x = np.float32([-outside, -inside, inside, outside])
+        assert book.decode(book.encode(x)).tolist() == [-1, 0, 0, 1]
+        assert book.bits == 2
+        assert book.is_integer
+
+
+def test_ternary_at_a_half_has_the_codes_of_two_bit_integers():
+    np.testing.assert_array_equal(ternary().levels, integers(2, narrow=True).levels)
+    np.testing.assert_array_equal(ternary().thresholds, integers(2, narrow=True).thresholds)
+    np.testing.assert_array_equal(ternary().thresholds, log2(2).thresholds)
+
+
+@of(LOG2)
+def test_log2_takes_the_nearest_power_in_the_logarithm_for_every_float32(book):
+    zero = 0 in book.levels
+    x = np.concatenate([hard_inputs(book), np.random.default_rng(0).standard_normal(300)])
+    for value in x[np.isfinite(x)].astype(np.float32):
+        expected = spec.log2_nearest(value, book.bits, zero)
+        assert book.decode(book.encode(value)) == expected
+
+
+@of(LOG2)
+def test_log2_levels_are_the_powers_down_from_1_and_a_code_is_sign_and_magnitude(book):
+    half = len(book.levels) // 2
+    positive = book.levels[:half][book.levels[:half] > 0]
+    np.testing.assert_array_equal(positive[::-1], 2.0 ** -np.arange(positive.size))
+    assert positive.size == half - (0 in book.levels)
+    np.testing.assert_array_equal(book.levels[half:][-positive.size :], -positive)
+
+
+def test_the_error_of_log2_stays_within_its_band():
+    x = np.geomspace(2**-6.5, 2**0.5, 100_001)[1:-1].astype(np.float32)
+    x = x[(x > 2.0**-6.5) & (x < 2**0.5)]
+    error = log2(4).decode(log2(4).encode(x)) / x.astype(np.float64) - 1
+    assert error.min() == pytest.approx(2**-0.5 - 1, abs=1e-4)  # −29.3 %
+    assert error.max() == pytest.approx(2**0.5 - 1, abs=1e-4)  # +41.4 %
+
+
+def mse_on_the_normal(book):
+    x = np.linspace(-9, 9, 400_001)
+    weight = normal(x) / normal(x).sum()
+    return np.sum(weight * (book.decode(book.encode(x)) - x) ** 2)
+
+
+MAX_1960 = {  # Max, Quantizing for Minimum Distortion, table I: error, levels above 0
+    1: (0.3634, [0.7980]),
+    2: (0.1175, [0.4528, 1.510]),
+    3: (0.03454, [0.2451, 0.7560, 1.344, 2.152]),
+    4: (0.009497, [0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733]),
+}
+
+
+@pytest.mark.parametrize("bits", MAX_1960)
+def test_lloyd_max_on_the_normal_density_is_the_table_of_max(bits):
+    error, levels = MAX_1960[bits]
+    book = lloyd_max(normal, bits)
+    assert mse_on_the_normal(book) == pytest.approx(error, rel=1e-3)
+    np.testing.assert_allclose(book.levels[2 ** (bits - 1) :], levels, rtol=4e-4)
+    np.testing.assert_allclose(book.levels, -book.levels[::-1], atol=1e-5)
+
+
+def test_one_bit_of_lloyd_max_is_the_sign_times_the_mean_magnitude():
+    book = lloyd_max(normal, 1)
+    assert book.max == pytest.approx((2 / np.pi) ** 0.5, rel=1e-6)
+    assert mse_on_the_normal(book) == pytest.approx(1 - 2 / np.pi, rel=1e-5)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_lloyd_max_on_a_uniform_density_is_evenly_spaced(bits):
+    book = lloyd_max(lambda x: np.ones_like(x), bits, span=(-1, 1))
+    expected = (np.arange(2**bits) + 0.5) / 2 ** (bits - 1) - 1
+    np.testing.assert_allclose(book.levels, expected, atol=2e-5)
+
+
+@given(st.lists(st.floats(-1000, 1000, width=32), min_size=1, max_size=40), st.integers(1, 4))
+def test_lloyd_max_of_samples_cannot_be_bettered_by_moving_one_level(x, bits):
+    book = lloyd_max(x, bits)
+    x_hat, x = book.decode(book.encode(x)), np.array(x)
+    distinct = np.unique(x)
+    assert book.levels.size == min(2**bits, distinct.size)
+    if distinct.size <= 2**bits:
+        np.testing.assert_array_equal(book.levels, distinct.astype(np.float32))
+    slack = 1e-6 * np.abs(x).max()
+    for level in np.unique(x_hat):  # each level is the mean of what it stands for
+        assert abs(x[x_hat == level].mean() - level) <= slack
+    assert set(book.levels.tolist()) == set(x_hat.tolist())  # none is idle
+
+
+def test_lloyd_max_is_the_same_each_time_and_survives_an_outlier():
+    x = np.append(np.random.default_rng(0).standard_normal(4095), 1000.0)
+    assert lloyd_max(x, 4) == lloyd_max(x[::-1], 4)
+    error = (lloyd_max(x, 4).decode(lloyd_max(x, 4).encode(x)) - x) ** 2
+    assert error.mean() < 0.0125  # one level for the outlier, 15 for the rest
+
+
 # ---------------------------------------------------------------------- records
 
 
@@ -321,6 +453,13 @@ def test_integer_levels_are_known():
         (lambda: integers(1), ValueError, "from 2 to 8, not 1"),
         (lambda: integers(4, signed=False, narrow=True), ValueError, "pass signed=True"),
         (lambda: uniform(0), ValueError, "from 1 to 8, not 0"),
+        (lambda: log2(1), ValueError, "from 2 to 8, not 1"),
+        (lambda: log2(0, zero=False), ValueError, "from 1 to 8, not 0"),
+        (lambda: ternary(1.0), ValueError, "must lie between 0 and 1"),
+        (lambda: lloyd_max([1.0], 9), ValueError, "from 1 to 8, not 9"),
+        (lambda: lloyd_max([], 2), ValueError, "at least one sample"),
+        (lambda: lloyd_max([np.nan], 2), ValueError, "all finite"),
+        (lambda: lloyd_max(lambda x: 0 * x, 2), ValueError, "a density above 0"),
         (lambda: normal_float(1), ValueError, "from 2 to 8, not 1"),
         (lambda: format_codebook("E4M3"), TypeError, "fmt must be a FloatFormat, not 'E4M3'"),
         (lambda: format_codebook(formats.FP16), ValueError, "has 16 bits .* up to 8 bits"),
@@ -334,3 +473,10 @@ def test_what_makes_no_sense_is_refused(call, error, message):
 def test_empty_arrays_stay_empty():
     assert NF4.encode([]).shape == NF4.decode([]).shape == (0,)
     assert math.isclose(NF4.max, 1)
+
+
+def test_many_codes_of_one_level_leave_the_others_their_place():
+    """Lowered by ties="even", a threshold once lay below its left neighbour, and 0 became 5."""
+    book = Codebook("zeros", [5.0, -1.0, 0.0, 0.0, 0.0, 0.0, -0.0, -0.0, -0.0], ties="even")
+    assert np.all(np.diff(book.thresholds) >= 0)
+    assert book.decode(book.encode([0.0, -0.0, 4.0, -3.0])).tolist() == [0.0, 0.0, 5.0, -1.0]

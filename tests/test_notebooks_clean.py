@@ -7,6 +7,7 @@ spoiling it is found by the rule that is there for it.
 import base64
 import copy
 import io
+import re
 import subprocess
 import sys
 
@@ -29,6 +30,7 @@ def test_a_stored_notebook_is_executed_and_clean(stored):
     assert notebooks.complaints(stored) == []
 
 
+@pytest.mark.long  # it runs the whole course twice over
 def test_any_cell_may_be_run_twice(stored):
     assert notebooks.run_twice(notebooks.read(stored), stored.parent) == []
 
@@ -237,6 +239,15 @@ def test_two_runs_write_the_same_bytes(path, capsys):
     assert notebooks.main([str(path)]) == 0
     assert path.read_bytes() == before
     assert "unchanged" in capsys.readouterr().out
+
+
+def test_the_times_are_a_table_and_nothing_is_written(path, capsys):
+    before = path.read_bytes()
+    assert notebooks.main(["--times", str(path)]) == 0
+    *_, row, total = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\| sample \| \d+ \|", row)
+    assert re.fullmatch(r"\| all \| \d+ \|", total)
+    assert path.read_bytes() == before
 
 
 def test_the_kernel_is_this_python_and_sees_this_quantedu(tmp_path):

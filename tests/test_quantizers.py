@@ -15,7 +15,18 @@ from hypothesis.extra import numpy as hnp
 
 from quantedu import formats, metrics, scales
 from quantedu.codebooks import DYNAMIC8, FP4_BITSANDBYTES, INT8, NF4, Codebook, integers, uniform
-from quantedu.quantizers import QTensor, Quantizer, fp4, fp8, int_absmax, int_affine, nf4
+from quantedu.quantizers import (
+    QTensor,
+    Quantizer,
+    binary_weights,
+    fp4,
+    fp8,
+    int_absmax,
+    int_affine,
+    log2_weights,
+    nf4,
+    ternary_weights,
+)
 from quantedu.scales import absmax, absmax_half_range, mean_abs, mse_best, percentile, power_of_two
 
 E8M0, FP16 = formats.E8M0, formats.FP16
@@ -52,6 +63,11 @@ RECIPES = {
     "mse": Quantizer(integers(3), mse_best, block_size=9),
     "binary": BINARY,
     "uniform": Quantizer(uniform(4), absmax, axis=0),
+    "binary rows": binary_weights(axis=-1),
+    "ternary": ternary_weights(axis=-1),
+    "ternary absmean": ternary_weights("absmean", block_size=6),
+    "log2": log2_weights(4, block_size=8),
+    "log2 without 0": log2_weights(3, zero=False, axis=0),
 }
 LARGEST = 2.0**20
 VALUES = st.floats(-LARGEST, LARGEST, width=32) | st.sampled_from([0.0, -0.0, 1.0, -1.0])
@@ -63,6 +79,8 @@ ARRAYS = hnp.arrays(
 of_recipes = pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 FIXED = {name: r for name, r in RECIPES.items() if r.encode_with == "stored" and not r.center}
 of_stored = pytest.mark.parametrize("recipe", FIXED.values(), ids=FIXED)
+NEAREST = {name: r for name, r in FIXED.items() if "log2" not in name}  # those have a law below
+of_nearest = pytest.mark.parametrize("recipe", NEAREST.values(), ids=NEAREST)
 
 
 def gaussian(n, seed=0, sigma=1.0):
@@ -112,7 +130,7 @@ def test_x_hat_is_scale_times_level_minus_zero_point(recipe, x):
     np.testing.assert_array_equal(q.dequantize(), expected)
 
 
-@of_stored
+@of_nearest
 @settings(max_examples=12)
 @given(x=ARRAYS)
 def test_the_code_is_that_of_the_level_nearest_to_x_over_the_scale(recipe, x):
@@ -293,6 +311,45 @@ def test_affine_integers_round_add_the_zero_point_and_clamp(x, bits, block_size)
     assert result.values.tolist() == q
     assert np.broadcast_to(result.zero_point, result.scale.shape)[:, 0].tolist() == zero_points
     assert result.dequantize().tolist() == x_hat
+
+
+@given(x=LISTS, block_size=st.sampled_from([3, 16, 100]))
+def test_binary_weights_are_signs_times_the_mean_magnitude(x, block_size):
+    x_hat = binary_weights(block_size=block_size)(np.float32(x))
+    assert x_hat.tolist() == spec.binary(x, block_size)
+
+
+@pytest.mark.parametrize(
+    ("rule", "slow"), [("twn", spec.ternary_twn), ("absmean", spec.ternary_absmean)]
+)
+@given(x=LISTS, block_size=st.sampled_from([3, 16, 100]))
+def test_ternary_weights_are_cut_and_scaled_as_published(rule, slow, x, block_size):
+    signs, x_hat = slow(x, block_size)
+    q = ternary_weights(rule, block_size=block_size).quantize(np.float32(x))
+    assert q.values.tolist() == signs
+    assert q.dequantize().tolist() == x_hat
+
+
+@given(x=LISTS, bits=st.integers(2, 8), zero=st.booleans(), block_size=st.sampled_from([3, 100]))
+def test_log2_weights_are_the_powers_nearest_in_the_logarithm(x, bits, zero, block_size):
+    recipe = log2_weights(bits, zero, block_size=block_size)
+    assert recipe(np.float32(x)).tolist() == spec.log2(x, bits, zero, block_size)
+
+
+def test_a_ternary_cut_lies_at_7_tenths_of_the_mean_magnitude_and_not_at_half_the_scale():
+    x = np.float32([4, -2, 1.2, 0.8])  # mean 2: 0 up to 1.4, scale 3 and its half 1.5
+    q = ternary_weights().quantize(np.append(x, [1.45, 2.55]))
+    assert q.values.tolist() == [1, -1, 0, 0, 1, 1]
+    assert q.scale.item() == np.float32((4 + 2 + 1.45 + 2.55) / 4)
+    assert q.bits_per_value == (2 * 6 + 4 + 32) / 6  # 2 bits a code, in whole bytes
+
+
+def test_a_rule_to_encode_with_is_asked_even_where_a_scale_is_given():
+    x = np.float32([[4, -2, 1.2, 0.8], [0, 0, 0, 0]])
+    recipe = ternary_weights(axis=-1)
+    q = recipe.quantize(x, scale=10.0)
+    assert q.dequantize().tolist() == [[10, -10, 0, 0], [0, 0, 0, 0]]
+    assert "encode_with=mean_abs" in repr(recipe)
 
 
 def test_rounding_comes_before_the_zero_point():

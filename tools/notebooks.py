@@ -3,6 +3,7 @@
     python tools/notebooks.py             run all, store outputs, clean (make notebooks)
     python tools/notebooks.py --no-run    only clean
     python tools/notebooks.py --check     only say what is wrong (exit status 1)
+    python tools/notebooks.py --times     run all, change nothing, print the seconds as a table
 
 Names of notebooks may follow. RULES says what a stored notebook must be; the tests use it too.
 """
@@ -311,6 +312,17 @@ def complaints(path: pathlib.Path) -> list[str]:
     return found
 
 
+def times(paths: list[pathlib.Path]) -> str:
+    """A table of the seconds that each notebook takes, kernel start included, and their sum."""
+    rows, total = ["| | seconds |", "|---|---|"], 0.0
+    for path in paths:
+        start = time.perf_counter()
+        run(read(path), path.parent)
+        total += (seconds := time.perf_counter() - start)
+        rows.append(f"| {path.stem} | {seconds:.0f} |")
+    return "\n".join([*rows, f"| all | {total:.0f} |"])
+
+
 def main(argv: list[str] | None = None) -> int:
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
@@ -318,10 +330,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("notebooks", nargs="*", type=pathlib.Path, metavar="NOTEBOOK")
     parser.add_argument("--check", action="store_true", help="change nothing, say what is wrong")
+    parser.add_argument("--times", action="store_true", help="run, change nothing, print seconds")
     parser.add_argument("--no-run", action="store_true", help="clean without running")
     options = parser.parse_args(argv)
     status = 0
-    for path in options.notebooks or sorted(FOLDER.glob("*.ipynb")):
+    paths = options.notebooks or sorted(FOLDER.glob("*.ipynb"))
+    if options.times:
+        print(times(paths))
+        return 0
+    for path in paths:
         start = time.perf_counter()
         if not options.check:
             try:
