@@ -19,7 +19,7 @@ def _used_codes_spec(x: np.ndarray) -> np.ndarray:
 
 
 def _used_codes_cases(rng: np.random.Generator) -> Iterator[tuple]:
-    yield (np.array([[1.0, -4.0, 256.0, -0.5], [-0.75, 3.0, -192.0, 1.0]]),)
+    yield (np.array([[1.0, -4.0, 256.0, -0.5], [-0.75, 3.0, -256.0, 1.0]]),)
     yield (np.array([[127.0, 1.0], [-127.0, -1.0], [127.0, 1.2]]),)  # a code used twice
     for loudness in (1, 16, 100):
         x = rng.standard_normal((200, 6))
@@ -66,7 +66,7 @@ def _smoothing_scales_spec(x: np.ndarray, matrices: list, alpha: float) -> np.nd
 
 
 def _smoothing_scales_cases(rng: np.random.Generator) -> Iterator[tuple]:
-    x = np.array([[1.0, -4.0, 256.0, -0.5], [-0.75, 3.0, -192.0, 1.0]])
+    x = np.array([[1.0, -4.0, 256.0, -0.5], [-0.75, 3.0, -256.0, 1.0]])
     w = np.array([[1.0, -1.0, 0.015625, -1.0]])
     yield x, [w], 0.5
     yield x, [w], 0.75
