@@ -23,8 +23,8 @@ Formats: `FORMATS`, or a `FloatFormat` of your own. Codebooks: `NF4`, `integers(
 ipywidgets: `plots`, `widgets`, `explorer`.
 """
 
-from importlib import import_module
-from types import ModuleType
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
 
 from quantedu import codebooks, formats, layout, metrics, quantizers, scales
 from quantedu.codebooks import (
@@ -41,6 +41,7 @@ from quantedu.codebooks import (
     ternary,
     uniform,
 )
+from quantedu.comparison import compare
 from quantedu.formats import (
     BF16,
     E2M1,
@@ -72,20 +73,26 @@ from quantedu.quantizers import (
     int_absmax,
     int_affine,
     log2_weights,
+    mxfp4,
+    mxfp6,
+    mxfp8,
+    mxint8,
     nf4,
+    nvfp4,
     ternary_weights,
 )
 
 __version__ = "0.1.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
-    *("exercises", "explorer", "networks", "plots", "ptq", "scenes", "sketch", "widgets"),
+    *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
+    *("sketch", "widgets"),
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _ModuleType:
     if name in _ON_DEMAND:
-        return import_module(f"quantedu.{name}")
+        return _import_module(f"quantedu.{name}")
     raise AttributeError(f"module 'quantedu' has no attribute {name!r}")
 
 
@@ -123,6 +130,7 @@ __all__ = [
     "binary_weights",
     "code_usage",
     "codebooks",
+    "compare",
     "entropy",
     "format_codebook",
     "formats",
@@ -139,8 +147,13 @@ __all__ = [
     "mean_abs_error",
     "metrics",
     "mse",
+    "mxfp4",
+    "mxfp6",
+    "mxfp8",
+    "mxint8",
     "nf4",
     "normal_float",
+    "nvfp4",
     "quantizers",
     "scales",
     "sqnr_db",

@@ -124,6 +124,9 @@ class Codebook:
     def __hash__(self) -> int:
         return hash(self._content)
 
+    def __reduce__(self) -> tuple:  # pickled and copied by what it was made of: read-only again
+        return Codebook, (self.name, self.levels, self.thresholds, self.ties)
+
     def __repr__(self) -> str:
         return (
             f"<Codebook {self.name}: {self.codes_by_rank.size} levels, {self.min:g} … {self.max:g}>"

@@ -1,4 +1,4 @@
-"""Quantization after training: observers, calibration, and inference in integers only.
+"""Quantization after training: calibration, integer-only inference, and loud channels.
 
 A model is whatever has the protocol of `networks`: `layers`, `with_weights`, `with_activations`,
 `record`, `rescale_inputs`. An observer sees what enters a layer and gives the range to keep:
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.quantizers import QTensor, Quantizer
+from quantedu.quantizers import QTensor, Quantizer, int_absmax
 
 Observer = Callable[[list[np.ndarray], Quantizer], np.ndarray]
 INT32 = 2**31  # sums have to stay below
@@ -467,3 +467,212 @@ def integer_network(
 
 def _only(values: Any) -> float:
     return float(np.reshape(values, -1)[0])
+
+
+# Loud channels: SmoothQuant, and the split of LLM.int8()
+
+LEAST = 1e-5  # no s is smaller, and no maximum of weights counts as less: as in SmoothQuant's code
+
+
+def smoothing(
+    model: Any, inputs: Any, alpha: float | Mapping[str, float] = 0.5
+) -> dict[str, np.ndarray]:
+    """SmoothQuant's divisor of each input channel, s_j = max|X_j|^α / max|W_j|^(1 − α).
+
+    Parameters
+    ----------
+    model : of the protocol
+    inputs : what the model is calibrated on, as `forward` takes it; or what `record` gave for it
+    alpha : 0 … 1, how much of the difficulty moves from activations to weights, for all layers
+        that can be rescaled; or name → α, for these layers and those that read the same input
+
+    Returns
+    -------
+    dict, name → float64 [n_in], at least 1e-5, as `rescale_inputs` takes it. One name stands for
+        all layers that read the same input, and max|W_j| is over all their matrices. A channel
+        that was silent has s = 1, one that no weight reads counts as max|W_j| = 1e-5.
+
+    Raises
+    ------
+    ValueError
+        If an α is not in 0 … 1, or a layer is unknown, cannot be rescaled, or was not recorded; if
+        layers that read the same input are given different α.
+
+    References
+    ----------
+    Xiao et al., SmoothQuant, arXiv 2211.10438, equation 4; its code for the bound 1e-5.
+
+    Examples
+    --------
+    >>> from quantedu.networks import Network
+    >>> net = Network({"one": [[1, 0], [0, 1]], "two": [[4, 1]]}, {"one": [0, 0], "two": [0]})
+    >>> smoothing(net, [[1, 0], [0, 16]])["two"].tolist()    # √(1/4), √(16/1)
+    [0.5, 4.0]
+    """
+    groups = {name: group for group in model.rescalable for name in group}
+    chosen: dict[tuple[str, ...], float] = {}
+    given = alpha if isinstance(alpha, Mapping) else dict.fromkeys(groups, alpha)
+    for name, a in given.items():
+        if name not in groups:
+            raise ValueError(f"cannot smooth what enters {name!r}; one can for {list(groups)}")
+        if not 0 <= a <= 1:
+            raise ValueError(f"alpha={a} for {name!r} must be a number from 0 to 1")
+        if chosen.setdefault(groups[name], a) != a:
+            raise ValueError(f"{groups[name]} read the same input; give them the same alpha")
+    heads = [group[0] for group in chosen]
+    recorded = inputs if isinstance(inputs, Mapping) else model.record(inputs, heads)
+    if missing := sorted({*heads} - {*recorded}):
+        raise ValueError(f"nothing was recorded of {missing}; got {list(recorded)}")
+    scales = {}
+    for group, a in chosen.items():
+        x = np.abs(recorded[group[0]]).max(axis=0).astype(np.float64)
+        w = np.max([np.abs(model.layers[name]).max(axis=0) for name in group], axis=0)
+        s = x**a / np.maximum(w, LEAST, dtype=np.float64) ** (1 - a)
+        scales[group[0]] = np.where(x > 0, np.maximum(s, LEAST), 1.0)
+    return scales
+
+
+def smooth(model: Any, inputs: Any, alpha: float | Mapping[str, float] = 0.5) -> Any:
+    """The same function with smoother activations: X/s enters, and sW is there to meet it.
+
+    Parameters and errors as for `smoothing`. Nothing is quantized, and nothing is added to the
+    model: s is folded into the weights, and into what comes before.
+
+    >>> from quantedu.networks import digits_network
+    >>> net, x = digits_network(), np.eye(64)
+    >>> bool(np.allclose(smooth(net, x).forward(x), net.forward(x), atol=1e-5))
+    True
+    """
+    return model.rescale_inputs(smoothing(model, inputs, alpha))
+
+
+def best_alpha(
+    model: Any, inputs: Any, scheme: "Scheme", alphas: Iterable[float] = tuple(np.arange(11) / 10)
+) -> dict[str, float]:
+    """The α of each layer with which its quantized product comes closest to X @ W.T.
+
+    Parameters
+    ----------
+    model, inputs : as for `smoothing`
+    scheme : Scheme; if it is static, the scale is found on these same inputs
+    alphas : which to try; of equal errors the first
+
+    Returns
+    -------
+    dict, name → α, as `smooth` takes it; layers that read the same input are judged together
+
+    Examples
+    --------
+    >>> from quantedu.networks import digits_network
+    >>> net, x = digits_network(), np.eye(64)
+    >>> list(best_alpha(net, x, SCHEMES["W8A8 per tensor"]))
+    ['hidden2', 'output']
+    """
+    recorded = inputs if isinstance(inputs, Mapping) else model.record(inputs)
+    best: dict[str, float] = {}
+    for group in model.rescalable:
+        x, errors = recorded[group[0]], {}
+        for a in alphas:
+            s = smoothing(model, recorded, {group[0]: a})[group[0]].astype(np.float32)
+            x_hat, errors[a] = scheme.activations(x / s), 0.0
+            for w in (model.layers[name] for name in group):
+                error = x_hat @ scheme.weights(w * s).T - x @ w.T
+                errors[a] += float(np.square(error, dtype=np.float64).sum())
+        best[group[0]] = min(errors, key=errors.__getitem__)
+    return best
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """How a model runs in few bits: recipes for weights and for activations.
+
+    Parameters
+    ----------
+    weights, activations : recipes, such as Quantizers
+    static : True fixes the scales of activations beforehand, on calibration inputs; False finds
+        them anew for whatever comes (dynamic)
+
+    Examples
+    --------
+    >>> SCHEMES["W8A8 per token"]
+    Scheme(weights=Quantizer(INT8, absmax, axis=-1), \
+activations=Quantizer(INT8, absmax, axis=-1), static=False)
+    """
+
+    weights: Any
+    activations: Any
+    static: bool = False
+
+    def __call__(self, model: Any, batches: Iterable[Any] | None = None) -> Any:
+        """The model, run so; `batches` are for `calibrate`, if the scheme is static."""
+        if self.static and batches is None:
+            raise ValueError("a static scheme needs batches to calibrate on")
+        activations = self.activations
+        if self.static:
+            activations = calibrate(model, batches or (), activations)
+        return model.with_weights(self.weights).with_activations(activations)
+
+
+SCHEMES = {  # weights with a scale for each output channel
+    f"W{bits}A{bits} {name}": Scheme(int_absmax(bits, -1), int_absmax(bits, axis), static)
+    for bits in (8, 6, 4)
+    for name, axis, static in (
+        ("per tensor, static", None, True),
+        ("per tensor", None, False),
+        ("per token", -1, False),
+    )
+}
+
+
+_BY_TOKEN = int_absmax(8, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitOutliers:
+    """A recipe for activations that leaves loud columns alone and quantizes the rest.
+
+    Parameters
+    ----------
+    threshold : a column with any |x| at least so large is loud; above 0
+    recipe : for the other columns, which are judged without the loud ones
+
+    Notes
+    -----
+    LLM.int8() multiplies the loud columns with their weights in FP16 and adds the product to that
+    of the INT8 part. Here only the rounding is simulated: loud columns stay float32. In the paper
+    their weights are FP16 too; bitsandbytes keeps INT8 weights and decodes those of the loud
+    columns, which is what `with_weights(int_absmax(8, axis=-1))` and this recipe give together.
+    Which columns are loud depends on all rows of x, that is on the batch. The threshold is the
+    paper's, and the default of transformers; bitsandbytes' own layer has 0.0, meaning no split.
+
+    References
+    ----------
+    Dettmers et al., LLM.int8(), arXiv 2208.07339, section 3.2.
+
+    Examples
+    --------
+    >>> SplitOutliers(recipe=int_absmax(2))(np.float32([[1, 0.4, 80], [-0.9, 0.1, -70]]))
+    array([[  1.,   0.,  80.],
+           [ -1.,   0., -70.]], dtype=float32)
+    """
+
+    threshold: float = 6.0
+    recipe: Any = _BY_TOKEN
+
+    def __post_init__(self) -> None:
+        if not self.threshold > 0:
+            raise ValueError(
+                f"threshold={self.threshold} must be above 0; to split nothing use the recipe alone"
+            )
+
+    def loud(self, x: Any) -> np.ndarray:
+        """Which columns of x [..., n_in] stay as they are: bool [n_in]."""
+        x = np.asarray(x)
+        return (np.abs(x) >= self.threshold).any(axis=tuple(range(x.ndim - 1)))
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """The x̂ of x [..., n_in]."""
+        x_hat, rest = np.array(x), ~self.loud(x)
+        if rest.any():
+            x_hat[..., rest] = self.recipe(x_hat[..., rest])
+        return x_hat

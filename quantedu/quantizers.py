@@ -10,13 +10,16 @@ scale itself is stored. A `QTensor` is the result: codes, scales, and how to mak
 
 import dataclasses
 import functools
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from quantedu import scales
 from quantedu.codebooks import (
     BINARY,
     DYNAMIC8,
@@ -28,9 +31,27 @@ from quantedu.codebooks import (
     log2,
     ternary,
 )
-from quantedu.formats import E2M1, E4M3, FP32, FloatFormat, _as_real, _first, _require_choice
+from quantedu.formats import (
+    E2M1,
+    E2M3,
+    E4M3,
+    E8M0,
+    FP32,
+    FloatFormat,
+    _as_real,
+    _first,
+    _require_choice,
+)
 from quantedu.layout import Layout, Piece, pack, packed_size, unpack
-from quantedu.scales import Rule, absmax, mean_abs, mean_abs_above, min_max
+from quantedu.scales import (
+    POWER_OF_TWO_RULES,
+    Rule,
+    absmax,
+    mean_abs,
+    mean_abs_above,
+    min_max,
+    nvfp4_tensor_scale,
+)
 
 ENCODE_WITH = ("stored", "exact")
 
@@ -52,6 +73,8 @@ class Quantizer:
     encode_with : "stored" divides by the scale as it will be read back, "exact" by what the rule
         gave (QLoRA); a rule divides by a scale of its own, which is not kept (ternary weights)
     center : function such as np.mean; what it gives is subtracted from x first and stored as FP32
+    tensor_scale : function of x whose result is the scale of a `scale_storage` that is a Quantizer
+        (NVFP4); None leaves it to that quantizer's rule
     reciprocal : True multiplies by the float32 1/scale, except in a ragged tail, which is divided:
         the arithmetic of bitsandbytes. False divides everywhere.
 
@@ -63,7 +86,8 @@ class Quantizer:
     Notes
     -----
     A group whose scale is 0, because it is all zeros or its scale underflows in storage, is
-    divided by 1 and comes back as 0, whatever the codebook. Where x̂ would lie beyond the largest
+    divided by 1 and comes back as 0, whatever the codebook; under E8M0, which has no 0, it takes a
+    level 0, and a codebook without one refuses such a group. Where x̂ would lie beyond the largest
     number of its type it is that number.
 
     Examples
@@ -83,14 +107,21 @@ class Quantizer:
     encode_with: str | Rule = "stored"
     center: Callable[[Any], Any] | None = None
     reciprocal: bool = False
+    tensor_scale: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         rule, storage, center = self.scale_rule, self.scale_storage, self.center
+        outer, nested = self.tensor_scale, isinstance(self.scale_storage, Quantizer)
         for name, wanted, fits in (
             ("codebook", "a Codebook", isinstance(self.codebook, Codebook)),
             ("scale_rule", "a function such as quantedu.scales.absmax", callable(rule)),
             ("scale_storage", "a FloatFormat or Quantizer", isinstance(storage, STORAGES)),
             ("center", "None or a function such as np.mean", center is None or callable(center)),
+            (
+                "tensor_scale",
+                "None, or a function where scale_storage is a Quantizer",
+                outer is None or (callable(outer) and nested),
+            ),
         ):
             if not fits:
                 raise TypeError(f"{name} must be {wanted}, not {getattr(self, name)!r}")
@@ -110,6 +141,15 @@ class Quantizer:
     def __call__(self, x: Any) -> np.ndarray:
         """The x̂ that x becomes: quantize, then dequantize."""
         return self.quantize(x).dequantize()
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the rule gives zero-points, so that they are always stored: that of `min_max`.
+
+        >>> int_affine().is_affine, int_absmax().is_affine
+        (True, False)
+        """
+        return self.scale_rule is min_max
 
     def fit(self, x: Any) -> tuple[np.ndarray, Any]:
         """The scale and zero-point of each group, as the rule finds them.
@@ -205,7 +245,7 @@ class Quantizer:
             _check_scale(scale)
             _check_finite(x)
         zero_point = self._check_zero_point(zero_point, layout)
-        stored, recovered = self._store(scale)
+        stored, recovered = self._store(scale, x)
         used = scale if self.encode_with == "exact" else recovered
         if callable(self.encode_with):
             used = self._fit(x, layout, center, self.encode_with)[0]
@@ -216,7 +256,9 @@ class Quantizer:
 
     def _check_zero_point(self, zero_point: Any, layout: Layout) -> Any:
         if np.ndim(zero_point) == 0 and not zero_point:
-            return 0.0
+            if not self.is_affine:
+                return 0.0
+            zero_point = 0
         given, book = _per_group("zero_point", zero_point, layout), self.codebook
         if not book.is_integer:
             raise ValueError(
@@ -230,15 +272,23 @@ class Quantizer:
             )
         return given
 
-    def _store(self, scale: np.ndarray) -> tuple[Any, np.ndarray]:
+    def _store(self, scale: np.ndarray, x: np.ndarray) -> tuple[Any, np.ndarray]:
         """What is kept of the scales, a QTensor or codes; and the scales as read back."""
         if isinstance(self.scale_storage, Quantizer):
-            stored = self.scale_storage.quantize(scale.reshape(-1))
+            outer = None if self.tensor_scale is None else self.tensor_scale(x)
+            stored = self.scale_storage.quantize(scale.reshape(-1), outer)
             return stored, stored.dequantize().reshape(-1, 1)
         if self.scale_storage == FP32:
             return scale.view(np.uint32), scale
-        codes = self.scale_storage.encode(scale, overflow="saturate")
-        return codes, self.scale_storage.decode(codes).astype(np.float32)
+        storage, wrong = self.scale_storage, scale == 0
+        if not storage.subnormals and wrong.any() and 0 not in self.codebook.levels:
+            raise ValueError(
+                f"a group of zeros needs a scale 0, which {storage.name} lacks, or a level 0, "
+                f"which {self.codebook!r} lacks; got {_first(scale, wrong)}; choose another "
+                "scale_storage or codebook"
+            )
+        codes = storage.encode(scale, overflow="saturate")
+        return codes, storage.decode(codes).astype(np.float32)
 
     def _encode(
         self, x: np.ndarray, layout: Layout, center: Any, scale: np.ndarray, zero_point: Any
@@ -314,6 +364,9 @@ class QTensor:
             f"<QTensor {self.codes.shape} {self.dtype}: {self.quantizer!r}, "
             f"{self.bits_per_value:.4g} bits per value>"
         )
+
+    def __reduce__(self) -> tuple:  # so that copies are read-only too
+        return QTensor, tuple(getattr(self, entry.name) for entry in dataclasses.fields(self))
 
     @functools.cached_property
     def layout(self) -> Layout:
@@ -499,7 +552,7 @@ class QTensor:
             stored = take("scale", layout.n_groups, bits).reshape(-1, 1)
             scale = storage.decode(stored).astype(np.float32)
         zero_point: Any = 0.0
-        if "zero_point" in rest:
+        if "zero_point" in rest or quantizer.is_affine:
             zeros = book.decode(take("zero_point", layout.n_groups, book.bits))
             zero_point = quantizer._check_zero_point(zeros.reshape(-1, 1), layout)
         center = None
@@ -508,6 +561,119 @@ class QTensor:
         if rest:
             raise ValueError(f"{quantizer!r} has no use for the parts {sorted(rest)}")
         return cls(codes, scale, zero_point, quantizer, np.dtype(dtype), center, stored)
+
+    def save(self, path: Any) -> None:
+        """Write what `pack` gives, and the recipe, to a file: an .npz without pickle.
+
+        The arrays are those of `pack`, each by its name; "header" holds JSON: shape, dtype, and
+        the recipe as plain data.
+
+        Parameters
+        ----------
+        path : of the file, which is overwritten
+
+        Raises
+        ------
+        TypeError
+            If the recipe's rule or function is not one of `quantedu.scales` or NumPy, so that a
+            name would not bring it back.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "w.npz"
+        >>> mxfp4().quantize(np.linspace(-1, 1, 96)).save(path)
+        >>> QTensor.load(path)
+        <QTensor (96,) float64: Quantizer(FP4 E2M1, power_of_two, block_size=32, \
+scale_storage='E8M0'), 4.25 bits per value>
+        """
+        header = {
+            "format": _FILE_FORMAT,
+            "version": _FILE_VERSION,
+            "shape": self.codes.shape,
+            "dtype": self.dtype.name,
+            "recipe": _to_data(self.quantizer),
+        }
+        text = np.frombuffer(json.dumps(header, default=int).encode(), np.uint8)
+        parts: dict[str, Any] = {"header": text, **self.pack()}
+        with open(path, "wb") as file:  # np.savez would add a suffix to a name
+            np.savez(file, **parts)
+
+    @classmethod
+    def load(cls, path: Any) -> "QTensor":
+        """The QTensor that `save` wrote, bit for bit, scales of scales and all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is cut off, damaged, no file of `save`, or of a newer version.
+        """
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                parts = {name: archive[name] for name in archive.files}
+            header = json.loads(parts.pop("header").tobytes())
+            if header["format"] != _FILE_FORMAT:
+                raise ValueError(f"its format is {header['format']!r}")
+            if header["version"] == _FILE_VERSION:
+                recipe, name = _from_data(header["recipe"]), header["dtype"]
+                home = np if hasattr(np, name) else import_module("ml_dtypes")
+                dtype = np.dtype(getattr(home, name))
+                return cls.unpack(parts, recipe, tuple(header["shape"]), dtype)
+        except OSError:
+            raise
+        except Exception as error:  # whatever zipfile, NumPy and JSON make of other bytes
+            raise ValueError(
+                f"{path} is no file of QTensor.save, or cut off, or damaged: {error!r}"
+            ) from error
+        raise ValueError(
+            f"{path} has version {header['version']} of its format; this quantedu reads version "
+            f"{_FILE_VERSION}: install a newer one"
+        )
+
+
+# A recipe as plain data, for JSON
+
+_FILE_FORMAT, _FILE_VERSION = "quantedu QTensor", 1
+_RECORDS = {
+    record.__name__: record
+    for record in (Quantizer, FloatFormat, scales.percentile, scales.mean_abs_above)
+}
+_FUNCTIONS = {
+    name: function
+    for name, function in (vars(scales) | {"mean": np.mean, "median": np.median}).items()
+    if name in ("mean", "median") or getattr(function, "__module__", "") == scales.__name__
+}
+
+
+def _to_data(value: Any) -> Any:
+    """A recipe, or what is in one, as numbers, texts, lists and dicts; functions by their name."""
+    if isinstance(value, Codebook):  # bits as hexadecimal text: −0 and NaN keep theirs
+        arrays = (_to_bytes(array).tobytes().hex() for array in (value.levels, value.thresholds))
+        return {"type": "Codebook", "made": [value.name, *arrays, value.ties]}
+    if type(value) in _RECORDS.values():
+        entries = {e.name: _to_data(getattr(value, e.name)) for e in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **entries}
+    if callable(value) and _FUNCTIONS.get(_name(value)) is not value:
+        raise TypeError(
+            f"a file keeps a function by its name, one of {', '.join(_FUNCTIONS)}; not {value!r}; "
+            "pack() gives the bytes, to be kept beside a recipe of your own"
+        )
+    return {"type": "function", "name": _name(value)} if callable(value) else value
+
+
+def _from_data(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return tuple(data) if isinstance(data, list) else data
+    if data["type"] == "Codebook":
+        name, *arrays, ties = data["made"]
+        levels, thresholds = (np.frombuffer(bytes.fromhex(text), "<f4") for text in arrays)
+        return Codebook(name, levels, thresholds, ties)
+    if data["type"] == "function":
+        return _FUNCTIONS[data["name"]]
+    entries = {name: _from_data(entry) for name, entry in data.items() if name != "type"}
+    return _RECORDS[data["type"]](**entries)
 
 
 def _name(value: Any) -> str:
@@ -654,8 +820,102 @@ def nf4(block_size: int | None = 64, double_quant: bool = False, axis: Any = Non
 
 def _double_quantized(recipe: Quantizer) -> Quantizer:
     """QLoRA's double quantization of the scales."""
-    scales = Quantizer(DYNAMIC8, absmax, block_size=256, center=np.mean, reciprocal=True)
-    return dataclasses.replace(recipe, scale_storage=scales, encode_with="exact")
+    storage = Quantizer(DYNAMIC8, absmax, block_size=256, center=np.mean, reciprocal=True)
+    return dataclasses.replace(recipe, scale_storage=storage, encode_with="exact")
+
+
+def mxfp8(fmt: FloatFormat = E4M3, rule: str = "floor", axis: Any = None) -> Quantizer:
+    """MXFP8: blocks of 32 eight-bit floats that share a power of two.
+
+    Parameters
+    ----------
+    fmt : E4M3 or E5M2
+    rule : how the power is found: "floor" as in the OCP specification, or one of the alternatives
+        in use: "ceil", "even", "rceil"; see `quantedu.scales.POWER_OF_TWO_RULES`
+    axis : None cuts blocks from all values in C order, -1 from each row by itself
+
+    Notes
+    -----
+    Scales are E8M0 and are rounded to it first: 2^-127 … 2^127. Values are divided by the stored
+    scale, rounded to nearest even and saturated, and keep the sign of zero. A block of zeros is
+    stored with the smallest scale, as E8M0 has no 0.
+
+    References
+    ----------
+    OCP Microscaling (MX) v1.0, sections 5 and 6.3.
+
+    Examples
+    --------
+    >>> mxfp8()
+    Quantizer(FP8 E4M3, power_of_two, block_size=32, scale_storage='E8M0')
+    """
+    return _mx(format_codebook(fmt), rule, axis)
+
+
+def mxfp6(fmt: FloatFormat = E2M3, rule: str = "floor", axis: Any = None) -> Quantizer:
+    """MXFP6: as `mxfp8`, with E2M3 or E3M2.
+
+    >>> mxfp6().quantize(np.ones(64)).bits_per_value    # 6 + 8/32
+    6.25
+    """
+    return _mx(format_codebook(fmt), rule, axis)
+
+
+def mxfp4(rule: str = "floor", axis: Any = None) -> Quantizer:
+    """MXFP4: as `mxfp8`, with E2M1.
+
+    >>> mxfp4()([7.0, 0.4, -0.1])    # under the floor rule 7 clips
+    array([ 6. ,  0.5, -0. ])
+    >>> mxfp4("rceil")([7.0, 0.4, -0.1])
+    array([ 8.,  0., -0.])
+    """
+    return _mx(format_codebook(E2M1), rule, axis)
+
+
+def mxint8(rule: str = "floor", axis: Any = None) -> Quantizer:
+    """MXINT8: as `mxfp8`, with the 256 integers in units of 1/64, −2 … 1 63/64.
+
+    >>> mxint8()([1.0, -2.0, 0.004])
+    array([ 1., -2.,  0.])
+    """
+    return _mx(Codebook("MXINT8", integers(8).levels / 64, ties="even"), rule, axis)
+
+
+def _mx(book: Codebook, rule: str, axis: Any) -> Quantizer:
+    _require_choice("rule", rule, tuple(POWER_OF_TWO_RULES))
+    return Quantizer(book, POWER_OF_TWO_RULES[rule], axis, block_size=32, scale_storage=E8M0)
+
+
+def nvfp4(axis: Any = None) -> Quantizer:
+    """NVFP4: blocks of 16 E2M1 numbers under E4M3 scales, and one FP32 scale for these.
+
+    The tensor's scale is t = max|x| / (448·6), a block's is max|x| / 6 / t rounded to the nearest
+    of the normal numbers of E4M3, 2^-6 … 448. Values are divided by the product of the two.
+
+    Parameters
+    ----------
+    axis : as for `mxfp8`
+
+    Notes
+    -----
+    A block of zeros is stored with the scale 2^-6. Codes in the order "low_first" of `pack` are
+    those of torchao; compressed-tensors keeps 1/t instead of t.
+
+    References
+    ----------
+    `nvfp4_tensor.py` in torchao; NVIDIA, Introducing NVFP4.
+
+    Examples
+    --------
+    >>> nvfp4()
+    Quantizer(FP4 E2M1, absmax, block_size=16, scale_storage=Quantizer(FP8 E4M3 normal, absmax), \
+tensor_scale=nvfp4_tensor_scale)
+    """
+    e4m3 = format_codebook(E4M3).levels
+    normal = np.where(e4m3 >= E4M3.smallest_normal, e4m3, np.nan)  # the other codes are not made
+    storage = Quantizer(Codebook("FP8 E4M3 normal", normal, ties="even"), absmax)
+    recipe = Quantizer(format_codebook(E2M1), absmax, axis, block_size=16, scale_storage=storage)
+    return dataclasses.replace(recipe, tensor_scale=nvfp4_tensor_scale)
 
 
 def binary_weights(axis: Any = None, block_size: int | None = None) -> Quantizer:

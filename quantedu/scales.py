@@ -13,8 +13,8 @@ before its values are encoded, and the zero-point that is added after:
 NaN and infinity are refused with a ValueError that counts them and names the first.
 """
 
-import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -122,8 +122,8 @@ def min_max(groups: Any, codebook: Any) -> tuple[np.ndarray, np.ndarray]:
     return scale, np.clip(zero_point, lowest, highest).astype(np.float32)
 
 
-@functools.cache
-def percentile(q: float = 99.9) -> Rule:
+@dataclass(frozen=True)
+class percentile:  # a rule with a parameter; written small, as the functions are
     """The rule that puts the q-th percentile of |x| on the highest level; what is larger, clips.
 
     Where that percentile is 0, as among sparse activations, it is absmax: else all would be 0.
@@ -134,29 +134,31 @@ def percentile(q: float = 99.9) -> Rule:
 
     Returns
     -------
-    rule(groups, codebook); the same q gives the same function
+    rule(groups, codebook); rules of the same q are equal
 
     Examples
     --------
     >>> float(percentile(50)(np.array([[1.0, -2.0, 300.0]]), np.array([-1.0, 1.0]))[0][0, 0])
     2.0
     """
-    if not 0 <= q <= 100:
-        raise ValueError(f"q={q} is no percentile; choose 0 to 100")
 
-    def rule(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    q: float = 99.9
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.q <= 100:
+            raise ValueError(f"q={self.q} is no percentile; choose 0 to 100")
+        object.__setattr__(self, "__name__", f"percentile({self.q:g})")
+
+    def __call__(self, groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+        """Scale that puts the q-th percentile of |x| on the highest level, and no zero-point."""
         groups = _as_groups(groups)
         largest = _largest_magnitude(groups)  # refuses NaN and infinity
         if not groups.size:
             return largest, 0.0
-        reached = np.percentile(np.abs(groups), q, axis=1, keepdims=True)
+        reached = np.percentile(np.abs(groups), self.q, axis=1, keepdims=True)
         top = _ends(codebook)[1]
         scale = _divide(reached, top)
         return np.where(scale == 0, _divide(largest, top), scale), 0.0
-
-    rule.__name__ = rule.__qualname__ = f"percentile({q:g})"
-    rule.__doc__ = f"Scale that puts the {q:g}-th percentile of |x| on the highest level."
-    return rule
 
 
 def mse_best(groups: Any, codebook: Any, n_steps: int = 100) -> tuple[np.ndarray, float]:
@@ -233,8 +235,8 @@ def mean_abs(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
     return _as_scale(total / max(groups.shape[1], 1)), 0.0
 
 
-@functools.cache
-def mean_abs_above(share: float = 0.7) -> Rule:
+@dataclass(frozen=True)
+class mean_abs_above:
     """The rule that gives the mean magnitude of what exceeds share·mean|x|; what is less is 0.
 
     The best scale for the levels −1, 0 and 1 where that is the threshold.
@@ -245,7 +247,7 @@ def mean_abs_above(share: float = 0.7) -> Rule:
 
     Returns
     -------
-    rule(groups, codebook); the same share gives the same function
+    rule(groups, codebook); rules of the same share are equal
 
     References
     ----------
@@ -256,26 +258,35 @@ def mean_abs_above(share: float = 0.7) -> Rule:
     >>> float(mean_abs_above()(np.array([[4.0, -2.0, 0.5, 0.0]]), None)[0][0, 0])
     3.0
     """
-    if not 0 <= share < 1:
-        raise ValueError(f"share={share} must be at least 0 and below 1, so that something exceeds")
 
-    def rule(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    share: float = 0.7
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(
+                f"share={self.share} must be at least 0 and below 1, so that something exceeds"
+            )
+        object.__setattr__(self, "__name__", f"mean_abs_above({self.share:g})")
+
+    def __call__(self, groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+        """Mean magnitude of what exceeds the threshold, and no zero-point."""
         groups, mean = _as_groups(groups), mean_abs(groups, codebook)[0]
         total, count = np.zeros((2, len(groups), 1))
         for i in range(0, groups.shape[1], _PIECE):
             magnitude = np.abs(groups[:, i : i + _PIECE])
             # divided in float32, as the quantizer does before it compares
-            above = magnitude / np.where(mean == 0, 1, mean) > np.float64(share)
+            above = magnitude / np.where(mean == 0, 1, mean) > np.float64(self.share)
             total += np.sum(magnitude, axis=1, dtype=np.float64, keepdims=True, where=above)
             count += above.sum(axis=1, keepdims=True)
         return _as_scale(total / np.maximum(count, 1)), 0.0
 
-    rule.__name__ = rule.__qualname__ = f"mean_abs_above({share:g})"
-    return rule
+
+# Powers of two, as E8M0 stores them: 2^(floor(log2 max|x|) − floor(log2 max(levels))), or twice
+# that where the significand of max|x|, in [1, 2), is above what the rule says.
 
 
 def power_of_two(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
-    """Scale 2^(floor(log2 max|x|) − floor(log2 max(levels))), read off the exponent fields.
+    """Scale 2^(floor(log2 max|x|) − floor(log2 max(levels))): FLOOR, the rule of OCP MX.
 
     The floor may leave max|x| above the highest level, where it clips.
 
@@ -285,13 +296,78 @@ def power_of_two(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
 
     Examples
     --------
-    >>> float(power_of_two(np.array([[7.9]]), np.array([-6.0, 6.0]))[0][0, 0])
+    >>> x, fp4 = np.array([[6.5]]), np.array([-6.0, -4.0, 4.0, 6.0])
+    >>> [rule(x, fp4)[0].item() for rule in POWER_OF_TWO_RULES.values()]
+    [1.0, 2.0, 1.0, 2.0]
+    """
+    return _power_of_two(groups, codebook, 2.0)
+
+
+def power_of_two_ceil(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale 2^(ceil(log2 max|x|) − floor(log2 max(levels))): CEIL, which never clips.
+
+    >>> power_of_two_ceil(np.array([[4.5]]), np.array([-6.0, 6.0]))[0].item()
+    2.0
+    """
+    return _power_of_two(groups, codebook, 1.0)
+
+
+def power_of_two_even(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """As `power_of_two` of max|x| rounded to the levels' mantissa: EVEN.
+
+    The mantissa is read off the two highest levels. A max|x| that would round up to the next power
+    of two gets the larger scale.
+
+    References
+    ----------
+    `ScaleCalculationMode.EVEN` in torchao.
+
+    Examples
+    --------
+    >>> power_of_two_even(np.array([[6.99], [7.0]]), np.array([-6.0, 4.0, 6.0]))[0].tolist()
+    [[1.0], [2.0]]
+    """
+    levels = np.asarray(getattr(codebook, "levels", codebook))
+    highest, *below = np.unique(levels[np.isfinite(levels)])[::-1]
+    step = (highest - below[0]) / 2.0 ** (np.frexp(highest)[1] - 1) if below else 0
+    # from half a step below 2 on
+    return _power_of_two(groups, codebook, np.nextafter(np.float32(2 - step / 2), np.float32(0)))
+
+
+def power_of_two_rceil(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
+    """Scale 2^ceil(log2(max|x| / max(levels))): RCEIL, the smallest that clips nothing.
+
+    >>> power_of_two_rceil(np.array([[6.0], [6.01]]), np.array([-6.0, 6.0]))[0].tolist()
+    [[1.0], [2.0]]
+    """
+    return _power_of_two(groups, codebook, 2 * np.frexp(_ends(codebook)[1])[0])
+
+
+POWER_OF_TWO_RULES = {
+    "floor": power_of_two,
+    "ceil": power_of_two_ceil,
+    "even": power_of_two_even,
+    "rceil": power_of_two_rceil,
+}
+
+
+def _power_of_two(groups: Any, codebook: Any, doubled_above: Any) -> tuple[np.ndarray, float]:
+    largest = _largest_magnitude(groups)
+    fraction, exponent = np.frexp(largest)  # the fraction is half of the significand
+    exponent = exponent - np.frexp(_positive(_ends(codebook)[1]))[1]
+    exponent = np.minimum(exponent + (2 * fraction > doubled_above), 127)
+    return np.where(largest == 0, 0, np.ldexp(np.float32(1), exponent)).astype(np.float32), 0.0
+
+
+def nvfp4_tensor_scale(x: Any) -> np.ndarray:
+    """NVFP4's scale of scales, max|x| / (448·6) of the whole array: a `tensor_scale`, no rule.
+
+    From the blocks' scales, max|x| / 6, it cannot be found: that would round twice.
+
+    >>> nvfp4_tensor_scale([2688.0, -1.0]).item()
     1.0
     """
-    largest = _largest_magnitude(groups)
-    exponent = np.frexp(largest)[1] - np.frexp(_positive(_ends(codebook)[1]))[1]
-    scale = np.ldexp(np.float32(1), np.minimum(exponent, 127))  # tiny levels would ask for more
-    return np.where(largest == 0, 0, scale).astype(np.float32), 0.0
+    return absmax(np.reshape(x, (1, -1)), [448 * 6])[0]
 
 
 # What the rules share

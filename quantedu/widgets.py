@@ -1,4 +1,4 @@
-"""The interactives: the bit inspector, the budget splitter and the prediction box.
+"""The interactives: the bit inspector and the prediction box.
 
 Python owns every number. A widget's synced trait `view` holds what is to be drawn, as text and
 positions; the JavaScript in static/ draws it and sends back what the user did, which arrives at the
@@ -46,6 +46,9 @@ class _Interactive(anywidget.AnyWidget):
             getattr(self, f"_do_{message['do']}")(**content)
         except (ValueError, t.TraitError) as error:
             self.view = {**self.view, "error": str(error)}
+
+    def _do_hurry(self) -> None:
+        """Nothing: that it was sent is all there is to it (see `tell` in dom.js)."""
 
     def _still(self) -> dict[str, str]:
         """What is shown without a kernel, beside the text of `repr`: data by MIME type."""
@@ -352,165 +355,6 @@ def _plain(x: float) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:24]} … {text[-12:]}"
-
-
-# The budget splitter
-
-
-class BudgetSplitter(_Interactive):
-    """A fixed number of bits, divided between exponent and mantissa by a slider.
-
-    Every split has all its codes as numbers (specials="finite") and the usual bias, and is drawn
-    on the axis of the widest one, so that they compare.
-
-    Parameters
-    ----------
-    bits : 4 … 16, the sign among them
-    exponent_bits : 1 … bits − 1, at most 8; by default 4, or bits − 2 if there are fewer
-
-    Attributes
-    ----------
-    bits, exponent_bits : int, as above; where bits get fewer, exponent bits go if they must
-    mantissa_bits : int, what is left
-    fmt : FloatFormat of the split
-    view : dict, what the browser draws
-
-    Raises
-    ------
-    TraitError
-        If a number is no integer or out of range; nothing changes.
-
-    Examples
-    --------
-    >>> splitter = BudgetSplitter(8)
-    >>> splitter.exponent_bits = 5
-    >>> splitter
-    8 bits as 1 sign, 5 exponent, 2 mantissa (E5M2)
-    largest number: 114688 (smallest 2^-16 = 1.53e-05)
-    range: 9.9 decades (32.8 doublings)
-    precision: 3 significand bits (0.9 decimal digits)
-    rounding error: at most 11 % (of a normal number)
-    """
-
-    _esm = _script("split.js")
-    bits = t.Int(8, min=4, max=16)
-    exponent_bits = t.Int(4)
-
-    def __init__(self, bits: int = 8, exponent_bits: int | None = None) -> None:
-        super().__init__()
-        with self.hold_trait_notifications():
-            self.bits = bits
-            self.exponent_bits = min(4, self.bits - 2) if exponent_bits is None else exponent_bits
-        self._follow()
-
-    @property
-    def mantissa_bits(self) -> int:
-        """What the sign and the exponent leave.
-
-        >>> BudgetSplitter(8).mantissa_bits
-        3
-        """
-        return self.bits - 1 - self.exponent_bits
-
-    @property
-    def fmt(self) -> FloatFormat:
-        """The format of this split.
-
-        >>> BudgetSplitter(8).fmt.max
-        480.0
-        """
-        return _split(self.bits, self.exponent_bits)
-
-    @t.validate("exponent_bits")
-    def _at_the_door(self, proposal: Any) -> int:
-        if not 1 <= proposal.value <= _most(self.bits):
-            raise t.TraitError(
-                f"exponent_bits={proposal.value} does not go into {self.bits} bits; "
-                f"choose 1 to {_most(self.bits)}"
-            )
-        return proposal.value
-
-    @t.observe("bits", "exponent_bits")
-    def _follow(self, change: Any = None) -> None:
-        self.exponent_bits = min(self.exponent_bits, _most(self.bits))
-        self.view = _divided(self.bits, self.exponent_bits)
-
-    def _do_split(self, **change: int) -> None:
-        for name, value in change.items():
-            setattr(self, name, value)
-
-    def __repr__(self) -> str:
-        parts = f"1 sign, {self.exponent_bits} exponent, {self.mantissa_bits} mantissa"
-        facts = [f"{name}: {fact} ({more})" for name, fact, more in self.view["facts"]]
-        return "\n".join([f"{self.bits} bits as {parts} ({self.fmt.name})", *facts])
-
-    def _still(self) -> dict[str, str]:
-        return _png(plots.split_budget(self.exponent_bits, self.mantissa_bits))
-
-
-def _most(bits: int) -> int:
-    """The most exponent bits that are offered: no format of up to 32 bits has more than 8."""
-    return min(bits - 1, 8)
-
-
-def _split(bits: int, exponent_bits: int) -> FloatFormat:
-    mantissa_bits = bits - 1 - exponent_bits
-    name = f"E{exponent_bits}M{mantissa_bits}"
-    return FloatFormat(name, exponent_bits, mantissa_bits, specials="finite")
-
-
-def _divided(bits: int, exponent_bits: int) -> dict[str, Any]:
-    """What the browser draws: text, and positions in thousandths of the axes."""
-    fmt, widest = _split(bits, exponent_bits), _split(bits, _most(bits))
-    low, high = math.log2(widest.smallest_subnormal) - 1, math.log2(widest.max) + 1
-    step = next(step for step in (1, 2, 4, 8, 16, 32) if high - low <= 10 * step)
-    powers = range(math.ceil(low / step) * step, math.floor(high) + 1, step)
-
-    def place(x: Any) -> Any:
-        return 1000 * (np.log2(x) - low) / (high - low)
-
-    x = fmt.decode(np.arange(1, 2 ** (bits - 1)))
-    one = 2.0 ** max(fmt.min_exponent, 0)  # with a single exponent bit, normal numbers begin at 2
-    near = x[(x >= one) & (x <= 2 * one)]
-    smallest = f"2^{math.log2(fmt.smallest_subnormal):.0f} = {fmt.smallest_subnormal:.3g}"
-    doublings = math.log2(fmt.max / fmt.smallest_subnormal)
-    decades = f"{doublings * math.log10(2):.1f} decades"
-    significand = fmt.mantissa_bits + 1
-    digits = f"{significand * math.log10(2):.1f} decimal digits"
-    worst = f"at most {100 / (2**significand + 1):.2g} %"
-    return {
-        "bits": bits,
-        "choices": list(range(4, 17)),
-        "exponent_bits": exponent_bits,
-        "most": _most(bits),
-        "mantissa_bits": fmt.mantissa_bits,
-        "name": fmt.name,
-        "aloud": f"{exponent_bits} exponent and {fmt.mantissa_bits} mantissa bits: "
-        f"{decades}, rounding error {worst}",
-        "facts": [
-            ["largest number", f"{fmt.max:.6g}", f"smallest {smallest}"],
-            ["range", decades, f"{doublings:.1f} doublings"],
-            ["precision", f"{significand} significand bit{'s' * (significand > 1)}", digits],
-            ["rounding error", worst, "of a normal number"],
-        ],
-        "zoom": {
-            "caption": f"Precision: the numbers from {one:g} to {2 * one:g}, enlarged",
-            "ticks": _thinned(1000 * (near / one - 1)),
-            "labels": [[0, f"{one:g}"], [500, f"{1.5 * one:g}"], [1000, f"{2 * one:g}"]],
-        },
-        "lens": [float(place(one)), float(place(2 * one))],
-        "line": {
-            "caption": "Range: all positive numbers, on a logarithmic axis that all splits share",
-            "ticks": _thinned(place(x)),
-            "labels": [[float(place(2.0**k)), f"2^{k}" if k else "1"] for k in powers],
-        },
-        "note": "All codes are numbers here, without infinity and NaN, so that the splits compare.",
-    }
-
-
-def _thinned(places: np.ndarray) -> list[float]:
-    """Those that a screen can tell apart."""
-    return np.unique(np.round(places, 1 if places.size <= 1000 else 0)).tolist()
 
 
 # The prediction box

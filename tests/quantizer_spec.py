@@ -5,6 +5,7 @@ and thresholds. All arithmetic that the libraries do in float32 is done in float
 """
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -182,3 +183,90 @@ def log2(x, bits, zero, block_size):
         for value in block:
             x_hat.append(scale * (log2_nearest(value / scale, bits, zero) if scale else f32(0)))
     return x_hat
+
+
+# The block formats of OCP MX and NVIDIA, in exact fractions wherever they say no float32
+
+
+def power_of_two_exponent(largest, rule, emax, mantissa_bits, highest):
+    """The exponent of an MX block's scale, for largest > 0; before it is clamped."""
+    significand, exponent = math.frexp(float(largest))
+    significand, exponent = Fraction(significand) * 2, exponent - 1  # in [1, 2)
+    if rule == "floor":
+        return exponent - emax
+    if rule == "ceil":
+        return exponent + (significand != 1) - emax
+    if rule == "even":  # the significand rounded to the element's mantissa; half goes up
+        steps = significand * 2**mantissa_bits
+        return exponent + (math.floor(steps + Fraction(1, 2)) == 2 ** (mantissa_bits + 1)) - emax
+    scaled = Fraction(float(largest)) / Fraction(highest)
+    power = math.frexp(float(scaled))[1] - 3  # too small
+    while Fraction(2) ** power < scaled:
+        power += 1
+    return power
+
+
+def nearest_even_code(x, values):
+    """Of the codes that mean numbers, the nearest of the sign of x; of two, the even one."""
+    negative = math.copysign(1, x) < 0
+    codes = [c for c, v in enumerate(values) if np.isfinite(v) and (np.signbit(v) == negative)]
+    distance = [abs(Fraction(float(x)) - Fraction(float(values[c]))) for c in codes]
+    least = min(distance)
+    nearest = [c for c, how_far in zip(codes, distance) if how_far == least]
+    return min(nearest, key=lambda c: c % 2)
+
+
+def mx_floats(x, rule, values, emax, mantissa_bits):
+    """Codes, E8M0 codes and x̂ of one of the MX formats of floats, block for block of 32."""
+    highest = max(v for v in values if np.isfinite(v))
+    codes, scales, x_hat = [], [], []
+    for block in blocks([f32(value) for value in x], 32):
+        largest, power = largest_magnitude(block), -127
+        if largest:
+            power = power_of_two_exponent(largest, rule, emax, mantissa_bits, highest)
+        power = max(-127, min(127, power))
+        scales.append(power + 127)
+        for value in block:
+            scaled = Fraction(float(value)) / Fraction(2) ** power
+            # the sign of zero is lost in a Fraction
+            codes.append(nearest_even_code(math.copysign(float(scaled), float(value)), values))
+            recovered = float(values[codes[-1]]) * 2.0**power
+            x_hat.append(f32(max(-LARGEST_FLOAT32, min(LARGEST_FLOAT32, recovered))))
+    return codes, scales, x_hat
+
+
+LARGEST_FLOAT32 = float(np.finfo(f32).max)
+
+
+def mx_integers(x, rule):
+    """MXINT8: integers of 1/64, −128 … 127, codes in two's complement; E8M0 codes; x̂."""
+    codes, scales, x_hat = [], [], []
+    for block in blocks([f32(value) for value in x], 32):
+        largest, power = largest_magnitude(block), -127
+        if largest:
+            power = power_of_two_exponent(largest, rule, 0, 6, Fraction(127, 64))
+        power = max(-127, min(127, power))
+        scales.append(power + 127)
+        for value in block:
+            integer = round(Fraction(float(value)) / Fraction(2) ** power * 64)  # ties to even
+            integer = max(-128, min(127, integer))
+            codes.append(integer % 256)
+            recovered = integer / 64 * 2.0**power
+            x_hat.append(f32(max(-LARGEST_FLOAT32, min(LARGEST_FLOAT32, recovered))))
+    return codes, scales, x_hat
+
+
+def nvfp4(x, e2m1, e4m3):
+    """NVFP4: codes, E4M3 codes of the blocks of 16, the tensor's scale t, x̂."""
+    x = [f32(value) for value in x]
+    t = f32(largest_magnitude(x) / f32(448 * 6))
+    codes, scales, x_hat = [], [], []
+    for block in blocks(x, 16):
+        ratio = f32(f32(largest_magnitude(block) / f32(6)) / t) if t else f32(0)
+        scales.append(nearest_even_code(max(2.0**-6, min(448.0, float(ratio))), e4m3))
+        scale = f32(t * f32(e4m3[scales[-1]]))
+        for value in block:
+            scaled = f32(value / scale) if scale else value
+            codes.append(nearest_even_code(max(f32(-6), min(f32(6), scaled)), e2m1))
+            x_hat.append(f32(f32(e2m1[codes[-1]]) * scale))
+    return codes, scales, t, x_hat

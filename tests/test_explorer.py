@@ -121,6 +121,13 @@ def test_a_moved_control_gives_a_new_scene():
     assert widget.scene.title == "x to the 1"
 
 
+def test_a_message_that_only_hurries_the_server_changes_nothing():
+    widget = made()
+    before = state(widget)
+    browser_sends(widget, do="hurry")
+    assert state(widget) == before
+
+
 def test_places_are_ten_thousandths_of_the_axes():
     """0, 1, 4 on an axis from 0 to 8; JSON all through, for the browser."""
     panel = json.loads(json.dumps(made().view))["panels"][0]

@@ -32,9 +32,6 @@ PICTURES = {
     "line, logarithmic": lambda ax=None: plots.number_line(qe.E5M2, log=True, ax=ax),
     "line, thinned": lambda ax=None: plots.number_line(qe.FP16, log=True, ax=ax),
     "line, unsigned": lambda ax=None: plots.number_line(qe.E8M0, log=True, ax=ax),
-    "budget": lambda ax=None: plots.split_budget(4, 3, ax=ax),
-    "budget, fixed point": lambda ax=None: plots.split_budget(1, 6, ax=ax),
-    "budget, 16 bits": lambda ax=None: plots.split_budget(10, 5, ax=ax),
     "map": lambda ax=None: plots.range_precision(ax=ax, tables={"halves": HALVES}),
     "map of three": lambda ax=None: plots.range_precision([qe.E4M3, qe.E5M2, qe.E2M1], ax=ax),
     "map of one": lambda ax=None: plots.range_precision(qe.E8M0, ax=ax),
@@ -257,39 +254,6 @@ def test_as_many_normal_numbers_stand_between_powers_of_two_as_the_title_says(fm
     assert counts[-1:].tolist() == (top or [each])
 
 
-SPLITS = [(e, 7 - e) for e in range(1, 8)]
-
-
-@pytest.mark.parametrize(("exponent_bits", "mantissa_bits"), [*SPLITS, (5, 10), (10, 5), (1, 2)])
-def test_a_split_shows_its_numbers_and_states_range_and_precision(exponent_bits, mantissa_bits):
-    fmt = FloatFormat("split", exponent_bits, mantissa_bits, specials="finite")
-    ax = plots.split_budget(exponent_bits, mantissa_bits)
-    values = fmt.values()
-    (lines,) = [lines for lines in ax.collections if lines.get_gid() == "numbers"]
-    shown = [line[0, 0] for line in lines.get_segments()]
-    assert np.isin(shown, values).all()
-    assert (shown[0], shown[-1]) == (fmt.smallest_subnormal, fmt.max)
-    assert len(shown) == np.count_nonzero(values > 0) or 100 < len(shown) <= 257 < values.size
-    one = fmt.smallest_normal * 2.0 ** max(0, -fmt.min_exponent)
-    halfway = one * (1 + fmt.epsilon / 2)  # the worst: a tie just above a power of two
-    worst = abs(float(fmt.round(halfway)) - halfway) / halfway
-    (stated,) = [text.get_text() for text in ax.texts if text.get_text()]
-    assert f" 1/{round(1 / worst)} = {100 * worst:.2g} %" in stated
-    decades = math.log10(fmt.max) - math.log10(fmt.smallest_subnormal)
-    assert f"{decades:.1f} decades" in stated
-    (zoom,) = [child for child in ax.child_axes if child.get_gid() == "zoom"]
-    near = zoom.lines[0].get_xdata()
-    assert near[0] == one
-    assert np.count_nonzero(near < 2 * one) == 2**mantissa_bits
-
-
-def test_all_splits_of_a_budget_are_drawn_on_one_axis():
-    limits = {plots.split_budget(*split).get_xlim() for split in SPLITS}
-    assert len(limits) == 1
-    ((left, right),) = limits
-    assert left <= 2.0**-62 < 2.0**64 <= right
-
-
 # Formats beside one another
 
 
@@ -469,9 +433,6 @@ def test_a_png_is_opaque_white():
         (lambda: plots.damage(["a"], qe.FP16), TypeError, "x must hold real numbers"),
         (lambda: plots.damage([], qe.FP16), ValueError, r"shape \(0,\)"),
         (lambda: plots.damage([1.0], qe.FP16, ax=3), TypeError, "not 3"),
-        (lambda: plots.split_budget(0, 7), ValueError, "exponent_bits=0"),
-        (lambda: plots.split_budget(4.5, 3), TypeError, "must be an integer"),
-        (lambda: plots.split_budget(8, 8), ValueError, "E8M8 has 2\\^17 codes"),
         (lambda: plots.to_png(3), TypeError, "not 3"),
     ],
 )

@@ -59,7 +59,7 @@ def test_the_scale_of_ternary_weights_is_the_mean_of_what_exceeds_7_tenths_of_th
     for x, m, found in zip(np.abs(groups), mean[:, 0], scale[:, 0]):
         large = [float(v) for v in x if m > 0 and float(v / m) > 0.7]
         assert found == np.float32(sum(large) / max(len(large), 1))
-    assert scales.mean_abs_above(0.7) is scales.mean_abs_above(0.7)
+    assert scales.mean_abs_above(0.7) == scales.mean_abs_above(0.7)
     with pytest.raises(ValueError, match=r"share=1.5 must be at least 0 and below 1"):
         scales.mean_abs_above(1.5)
 
@@ -105,7 +105,8 @@ def test_percentile_puts_that_share_within_the_highest_level(groups, q):
 def test_the_hundredth_percentile_is_absmax_and_the_same_rule_each_time():
     x = np.random.default_rng(0).normal(size=(3, 50))
     np.testing.assert_array_equal(scales.percentile(100)(x, INT8)[0], scales.absmax(x, INT8)[0])
-    assert scales.percentile(99.5) is scales.percentile(99.5)
+    assert scales.percentile(99.5) == scales.percentile(99.5)
+    assert hash(scales.percentile(99.5)) == hash(scales.percentile(99.5))
     assert scales.percentile(99.5).__name__ == "percentile(99.5)"
 
 

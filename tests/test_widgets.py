@@ -18,7 +18,7 @@ from traitlets import TraitError
 
 import quantedu as qe
 from quantedu import widgets
-from quantedu.widgets import BitInspector, BudgetSplitter, predict
+from quantedu.widgets import BitInspector, predict
 
 TINY = qe.FloatFormat("E11M51", exponent_bits=11, mantissa_bits=51)
 UNSIGNED = qe.FloatFormat("UE2M2", 2, 2, signed=False, specials="finite")
@@ -374,88 +374,16 @@ def bundle(widget):
     return data
 
 
-@pytest.mark.parametrize("widget", [BitInspector, BudgetSplitter])
-def test_a_notebook_without_a_kernel_has_picture_and_text(widget):
-    widget = widget()
+def test_a_notebook_without_a_kernel_has_picture_and_text():
+    widget = BitInspector()
     first = bundle(widget)
     assert first["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
     assert base64.b64decode(first["image/png"]).startswith(b"\x89PNG")
     assert first["text/plain"] == repr(widget)
     assert bundle(widget)["image/png"] == first["image/png"]
-    if isinstance(widget, BitInspector):
-        widget.code ^= 1
-    else:
-        widget.exponent_bits += 1
+    widget.code ^= 1
     assert bundle(widget)["image/png"] != first["image/png"]
     assert bundle(widget)["text/plain"] != first["text/plain"]
-
-
-# ---------------------------------------------------------------------- the budget splitter
-
-
-@pytest.mark.parametrize("bits", range(4, 17))
-def test_every_split_is_drawn_on_the_same_axis_with_its_own_numbers(bits):
-    splitter = BudgetSplitter(bits)
-    axes, places = [], []
-    for exponent_bits in range(1, splitter.view["most"] + 1):
-        browser_sends(splitter, "split", exponent_bits=exponent_bits)
-        view, fmt = splitter.view, splitter.fmt
-        assert (fmt.bits, fmt.exponent_bits, fmt.has_nan) == (bits, exponent_bits, False)
-        assert splitter.mantissa_bits == fmt.mantissa_bits == view["mantissa_bits"]
-        assert float(view["facts"][0][1]) == pytest.approx(fmt.max, rel=1e-5)
-        axes.append(view["line"]["labels"])
-        places.append(view["line"]["ticks"])
-        assert 0 < min(places[-1]) < max(places[-1]) < 1000
-        shown = [*view["zoom"]["ticks"], *[1000] * (exponent_bits == 1)]  # E1 ends below 4
-        assert (min(shown), max(shown)) == (0, 1000)
-        if fmt.mantissa_bits < 8:
-            assert len(shown) == 2**fmt.mantissa_bits + 1
-            assert len(places[-1]) == 2 ** (bits - 1) - 1 or bits > 7
-        json.dumps(view)
-    assert all(axis == axes[0] for axis in axes)
-    reach = [max(ticks) - min(ticks) for ticks in places]
-    assert reach == sorted(reach)
-    assert len(set(reach)) == len(reach)
-
-
-def test_the_facts_of_e4m3_and_e5m2():
-    """With all codes finite: (2 − 2^-3)·2^8, 2^-6·2^-3; half an ulp above 1 + half an ulp."""
-    splitter = BudgetSplitter(8, 4)
-    assert splitter.view["facts"] == [
-        ["largest number", "480", "smallest 2^-9 = 0.00195"],
-        ["range", "5.4 decades", "17.9 doublings"],
-        ["precision", "4 significand bits", "1.2 decimal digits"],
-        ["rounding error", "at most 5.9 %", "of a normal number"],
-    ]
-    fmt = splitter.fmt
-    x = np.geomspace(fmt.smallest_normal, fmt.max, 100_001)
-    assert np.max(np.abs(fmt.round(x) - x) / x) <= 1 / 17
-    assert abs(fmt.round(1 + 2.0**-4) - (1 + 2.0**-4)) / (1 + 2.0**-4) == 1 / 17
-
-
-def test_fewer_bits_take_exponent_bits_away():
-    splitter = BudgetSplitter(12, 8)
-    browser_sends(splitter, "split", bits=6)
-    assert (splitter.bits, splitter.exponent_bits, splitter.mantissa_bits) == (6, 5, 0)
-    assert splitter.view["bits"] == 6
-    assert BudgetSplitter(4).exponent_bits == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong"),
-    [
-        *(("bits", 3), ("bits", 17), ("bits", 8.5), ("bits", "8")),
-        *(("exponent_bits", 0), ("exponent_bits", 8), ("exponent_bits", None)),
-    ],
-)
-def test_a_wrong_split_is_refused_and_changes_nothing(name, wrong):
-    splitter = BudgetSplitter(8)
-    before = (splitter.bits, splitter.exponent_bits, json.dumps(splitter.view))
-    with pytest.raises(TraitError, match=name):
-        setattr(splitter, name, wrong)
-    assert (splitter.bits, splitter.exponent_bits, json.dumps(splitter.view)) == before
-    with pytest.raises(TraitError, match=name):
-        BudgetSplitter(**{"bits": 8, "exponent_bits": 9, name: wrong or 0})
 
 
 # ---------------------------------------------------------------------- the prediction box
@@ -543,9 +471,7 @@ def test_a_closed_comparison_is_made_anew():
 # ---------------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize(
-    "make", [BitInspector, BudgetSplitter, lambda: predict(next(asked), ["a", "b"])]
-)
+@pytest.mark.parametrize("make", [BitInspector, lambda: predict(next(asked), ["a", "b"])])
 def test_a_closed_widget_leaves_nothing_behind(make):
     widget = make()
     parts = [weakref.ref(widget)]

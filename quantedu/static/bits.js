@@ -5,7 +5,7 @@ const MIN_CELL = 23;
 const GAP = 14; // between fields
 
 function render({ model, el: root }) {
-  const send = (action, content = {}) => model.send({ do: action, ...content });
+  const send = (action, content = {}) => tell(model, { do: action, ...content });
   const formats = el("select", {
     onchange: () => {
       send("format", { index: Number(formats.value) });

@@ -62,6 +62,15 @@ function entry(attributes, send) {
   return field;
 }
 
+// Send what the user did. Jupyter's server keeps its next small message back until the browser has
+// acknowledged the last, and a browser with nothing to say does that 40 ms late: so it says something.
+let hurries = [];
+function tell(model, message) {
+  hurries.forEach(clearTimeout);
+  model.send(message);
+  hurries = [6, 20].map((ms) => setTimeout(() => model.send({ do: "hurry" }), ms));
+}
+
 // Draw now and whenever Python has changed the view; gives the function that ends it.
 function follow(model, draw) {
   const redraw = () => draw(model.get("view"));

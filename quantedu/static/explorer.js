@@ -51,23 +51,39 @@ function pathOf({ kind, role }, xs, ys, bases) {
   return xs.map((x, i) => (Number.isNaN(x + ys[i]) ? "" : MARKERS[role](x, ys[i]))).join("");
 }
 
-// A mark as one path, and another for its hatching.
-function drawn(mark, hatching, ...places) {
-  const path = { d: pathOf(mark, ...places), "data-role": mark.role, class: `qe-${mark.kind}` };
-  const nodes = [svg("path", path)];
-  if (mark.kind === "area" && HATCHES[mark.role])
-    nodes.push(svg("path", { d: path.d, fill: `url(#${hatching}-${mark.role})` }));
-  return nodes;
+// What paths draw a mark: one, and another for its hatching.
+function paths(mark, hatching, ...places) {
+  const path = { d: pathOf(mark, ...places), "data-role": mark.role, class: `qe-${mark.kind}`, fill: "" };
+  const hatched = mark.kind === "area" && HATCHES[mark.role];
+  const fill = `url(#${hatching}-${mark.role})`;
+  return hatched ? [path, { ...path, "data-role": "", class: "", fill }] : [path];
+}
+
+// Puts paths into a picture, touching only what differs from those that are there.
+function redraw(picture, wanted) {
+  while (picture.childElementCount > wanted.length) picture.lastChild.remove();
+  wanted.forEach((attributes, i) => {
+    const node = picture.children[i] ?? picture.appendChild(svg("path", {}));
+    for (const [name, value] of Object.entries(attributes))
+      if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  });
+}
+
+// A function that is called only if it is given something else than the last time.
+function unlessSame(put) {
+  let last;
+  return (...given) => {
+    const text = JSON.stringify(given);
+    if (text !== last) put(...given);
+    last = text;
+  };
 }
 
 const places = (text, size, from = 0) =>
   text ? text.split(",").map((place) => Math.round(10 * (from + (place * size) / 1e4)) / 10) : [];
 
 // Live regions are read aloud when they change: leave them alone while they do not.
-function say(node, text) {
-  if (node.dataset.said !== text) node.replaceChildren(...powers(text));
-  node.dataset.said = text;
-}
+const saying = (node) => unlessSame((text) => node.replaceChildren(...powers(text)));
 
 // A panel: named above, its ticks beside and below; texts are HTML, so that they keep their size.
 function panel(hatching) {
@@ -79,23 +95,29 @@ function panel(hatching) {
   const below = el("p", { class: "qe-below" });
   const head = el("div", { class: "qe-head" }, name, legend);
   const node = el("div", { class: "qe-panel", role: "img" }, head, plot, below);
-  let shown = null;
+  let [shown, width, height] = [null, 0, 0];
 
   function draw() {
-    const [width, height] = [plot.clientWidth, plot.clientHeight];
     if (!shown || !width) return;
-    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const up = (text) => places(text, -height, height);
     const marks = shown.marks.filter((mark) => mark.kind !== "note");
-    picture.replaceChildren(
-      ...marks.flatMap((mark) => drawn(mark, hatching, places(mark.x, width), up(mark.y), up(mark.base))),
+    redraw(
+      picture,
+      marks.flatMap((mark) => paths(mark, hatching, places(mark.x, width), up(mark.y), up(mark.base))),
     );
+  }
+
+  // The size is asked for only when it has changed: asking lays out the page.
+  function resize() {
+    [width, height] = [plot.clientWidth, plot.clientHeight];
+    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    draw();
   }
 
   // A sample of a mark for the legend.
   function key(mark) {
     const sample = { points: [[12], [6], []], area: [[0, 24], [1, 1], [11, 11]], line: [[0, 24], [6, 6], []] };
-    const nodes = drawn(mark, hatching, ...sample[mark.kind]);
+    const nodes = paths(mark, hatching, ...sample[mark.kind]).map((path) => svg("path", path));
     return el("span", {}, svg("svg", { width: 24, height: 12 }, ...nodes), " ", ...powers(mark.label));
   }
 
@@ -110,25 +132,30 @@ function panel(hatching) {
     });
   }
 
-  function show(view) {
+  const [sayName, sayBelow] = [name, below].map(saying);
+  const putLegend = unlessSame((labelled) => legend.replaceChildren(...labelled.map(key)));
+  const putWords = unlessSame((x, y, notes) =>
+    words.replaceChildren(
+      ...[...x.map(placed("x", "left")), ...y.map(placed("y", "bottom"))],
+      ...notes.flatMap(noted),
+    ),
+  );
+
+  const show = unlessSame((view) => {
     shown = view;
     plot.style.height = `${view.height}px`;
-    say(name, view.y.label);
-    say(below, view.x.label);
+    sayName(view.y.label);
+    sayBelow(view.x.label);
     const first = (mark, i, all) => all.findIndex((one) => one.label === mark.label) === i;
     const labelled = view.marks.filter((mark) => mark.label).filter(first);
     const aloud = [view.y.label, view.x.label, ...labelled.map((mark) => mark.label)];
     node.setAttribute("aria-label", `picture: ${aloud.filter(Boolean).join(", ")}`);
-    legend.replaceChildren(...labelled.map(key));
-    words.replaceChildren(
-      ...view.x.ticks.map(placed("x", "left")),
-      ...view.y.ticks.map(placed("y", "bottom")),
-      ...view.marks.flatMap(noted),
-    );
+    putLegend(labelled.map(({ kind, role, label }) => ({ kind, role, label })));
+    putWords(view.x.ticks, view.y.ticks, view.marks.filter((mark) => mark.texts.length));
     plot.classList.toggle("qe-bare", !view.x.ticks.length);
     draw();
-  }
-  return { node, plot, show, draw };
+  });
+  return { node, plot, show, resize };
 }
 
 // A control: what it shows for each of its stops, by their number.
@@ -172,6 +199,7 @@ function render({ model, el: root }) {
   });
   const error = el("p", { class: "qe-error", role: "alert" });
   const title = el("p", { class: "qe-title", "aria-live": "polite" });
+  const sayTitle = saying(title);
   const panels = el("div", { class: "qe-panels" });
   const text = el("div", { class: "qe-text qe-code", role: "status" });
   const hatches = svg("svg", { class: "qe-hatches", "aria-hidden": "true" }, ...patterns);
@@ -187,11 +215,11 @@ function render({ model, el: root }) {
     if (behind) return;
     asked = performance.now();
     pending = `${id} ${asked}`;
-    model.send({ do: "move", at: wanted, ticket: pending });
+    tell(model, { do: "move", at: wanted, ticket: pending });
   }
 
   let drawers = [];
-  const resized = new ResizeObserver(() => drawers.forEach((one) => one.draw()));
+  const resized = new ResizeObserver(() => drawers.forEach((one) => one.resize()));
   const stop = follow(model, (view) => {
     if (view.answers === pending) pending = "";
     if (behind && !pending) ask();
@@ -200,7 +228,7 @@ function render({ model, el: root }) {
       for (const [name, at] of Object.entries(wanted)) controls[name].put(at);
     }
     if (error.textContent !== view.error) error.textContent = view.error;
-    say(title, view.title);
+    sayTitle(view.title);
     if (text.textContent !== view.text) text.textContent = view.text;
     panels.style.setProperty("--columns", view.columns);
     if (drawers.length !== view.panels.length) {

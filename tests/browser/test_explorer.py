@@ -161,6 +161,33 @@ def test_a_picture_follows_the_slider_quickly(book, explorer):
     assert statistics.median(times) < 250
 
 
+WATCHED = """([panel, control, value]) => new Promise((done, fail) => {
+    setTimeout(fail, 20000);
+    const frame = document.querySelector('.qe'), touched = [];
+    const note = ({type, target}) => touched.push(`${type} ${target.tagName}`);
+    new MutationObserver(records => records.forEach(note)).observe(
+        frame.querySelectorAll('.qe-panel')[panel],
+        {subtree: true, childList: true, characterData: true, attributes: true},
+    );
+    new MutationObserver(() => requestAnimationFrame(() => done(touched))).observe(
+        frame.querySelector('.qe-plot path'), {attributes: true},
+    );
+    const moved = frame.querySelector(control);
+    moved.value = value;
+    for (const type of ['input', 'change']) moved.dispatchEvent(new Event(type, {bubbles: true}));
+})"""
+
+
+def test_what_has_not_changed_is_not_drawn_again(book, explorer):
+    """Another kind of wave leaves the lower panel alone; another n, all of it but its ticks."""
+    touched = book.page.evaluate(WATCHED, [0, "select", "1"])
+    assert [what for what in touched if "path" in what] == ["attributes path"]
+    assert book.page.evaluate(WATCHED, [1, "select", "0"]) == []
+    touched = book.page.evaluate(WATCHED, [1, "[type=range]", "4"])
+    assert "childList DIV" in touched
+    assert not any("path" in what for what in touched)
+
+
 def test_while_the_kernel_is_slow_only_the_last_position_counts(book, explorer, expect):
     """24 moves in half a second, 0.3 s for an answer: the first, the last, one or two between."""
     book.says("pause = 0.3")

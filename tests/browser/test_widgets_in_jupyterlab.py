@@ -15,14 +15,13 @@ pytestmark = pytest.mark.browser
 CELLS = [
     "import quantedu as qe",
     "w = qe.widgets.BitInspector(); w",
-    "s = qe.widgets.BudgetSplitter(); s",
     "guess = qe.widgets.predict('What is `10**6` in FP16?', ['1000000', '999424', 'inf']); guess",
     "guess.compare('inf', 'FP16 ends at 65504.')",
     "count = qe.widgets.predict('How many?', unit='numbers'); count",
     "count.compare(1024)",
 ]
 RESET = """
-w.fmt, w.typed, s.bits, s.exponent_bits = qe.FP16, '0.1', 8, 4
+w.fmt, w.typed = qe.FP16, '0.1'
 guess.predicted = count.predicted = ''
 """
 
@@ -297,33 +296,6 @@ def test_nothing_is_cut_off(book, inspector, expect, fmt, width):
     assert min(one.bounding_box()["width"] for one in inspector.locator(".qe-bit").all()) >= 23
 
 
-def test_the_border_moves_by_keyboard_and_stands_where_the_slider_does(book, expect):
-    splitter = book.page.get_by_role("group", name="budget splitter")
-    slider = splitter.get_by_role("slider", name="exponent bits")
-    expect(splitter).to_contain_text("480")
-    line = splitter.locator(".qe-line path")
-    before = line.get_attribute("d")
-    slider.focus()
-    book.page.keyboard.press("ArrowRight")
-    expect(splitter).to_contain_text("114688")
-    expect(line).not_to_have_attribute("d", before)
-    expect(slider).to_have_attribute(
-        "aria-valuetext",
-        "5 exponent and 2 mantissa bits: 9.9 decades, rounding error at most 11 %",
-    )
-    assert book.says("print(s.exponent_bits, s.fmt.max)") == "5 114688.0"
-    for exponent_bits in (1, 7):
-        book.page.keyboard.press("Home" if exponent_bits == 1 else "End")
-        expect(splitter.locator(".qe-name")).to_have_text(f"E{exponent_bits}M{7 - exponent_bits}")
-        border = splitter.locator(".qe-cell").nth(exponent_bits).bounding_box()
-        track = slider.bounding_box()
-        thumb = track["x"] + (10 if exponent_bits == 1 else track["width"] - 10)
-        assert abs(border["x"] + border["width"] - thumb) < 2
-    splitter.get_by_role("combobox", name="Bits").select_option("4")
-    expect(splitter.locator(".qe-name")).to_have_text("E3M0")
-    expect(slider).to_have_js_property("max", "3")
-
-
 def test_a_prediction_shows_up_in_the_comparison(book, expect):
     page = book.page
     box = page.get_by_role("group", name=re.compile("What is 10\\*\\*6"))
@@ -335,7 +307,7 @@ def test_a_prediction_shows_up_in_the_comparison(book, expect):
     assert book.says("print(guess.predicted)") == "999424"
     ran = page.evaluate(
         """async () => {
-            jupyterapp.shell.currentWidget.content.activeCellIndex = 3;
+            jupyterapp.shell.currentWidget.content.activeCellIndex = 2;
             return await jupyterapp.commands.execute('notebook:run-cell');
         }"""
     )
@@ -356,7 +328,6 @@ def test_a_notebook_without_a_kernel_shows_the_pictures(lab, expect):
     cells = [nbformat.v4.new_markdown_cell("no kernel has run")]
     for widget in (
         widgets.BitInspector(),
-        widgets.BudgetSplitter(),
         widgets.predict("Why?", ["a", "b"]),
     ):
         data, _ = widget._repr_mimebundle_()
@@ -365,7 +336,7 @@ def test_a_notebook_without_a_kernel_shows_the_pictures(lab, expect):
         cells.append(nbformat.v4.new_code_cell("widget", outputs=[output], execution_count=1))
     book = lab(nbformat.v4.new_notebook(cells=cells), run=False)
     pictures = book.page.locator(".jp-OutputArea img")
-    expect(pictures).to_have_count(2)
+    expect(pictures).to_have_count(1)
     for picture in pictures.all():
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
     assert base64.b64decode(cells[1].outputs[0].data["image/png"]).startswith(b"\x89PNG")

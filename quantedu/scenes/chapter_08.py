@@ -1,0 +1,153 @@
+"""Chapter 08, calibration: where to cut a range, and what that costs the layer and the network."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from quantedu.ptq import Static, observe_percentile, quantized
+from quantedu.quantizers import int_affine
+from quantedu.sketch import Axis, Panel, Scene, bars, hline, line, points, ticks, vline
+
+
+def split_error(x: Any, thresholds: Any, bits: int) -> np.ndarray:
+    """Mean squared error of values that are cut at a threshold: from rounding, from clipping.
+
+    The levels are threshold · k / (2^bits − 1), k = 0 …; what is above the threshold becomes it.
+
+    Parameters
+    ----------
+    x : array, no entry below 0, sorted
+    thresholds : [k], above 0
+
+    Returns
+    -------
+    float64 [2, k]
+
+    Examples
+    --------
+    >>> split_error([0.0, 0.4, 1.0, 3.0], [1.0], bits=1) * 4     # 0.4² and (3 − 1)²
+    array([[0.16],
+           [4.  ]])
+    """
+    x = np.asarray(x, dtype=np.float64)
+    sums = np.zeros((2, x.size + 1))
+    np.cumsum([x, x * x], axis=1, out=sums[:, 1:])
+    found = []
+    for t in np.asarray(thresholds, dtype=np.float64):
+        levels = t * np.arange(2**bits) / (2**bits - 1)
+        inner = np.searchsorted(x, (levels[1:] + levels[:-1]) / 2)
+        cuts = np.concatenate([[0], inner, [np.searchsorted(x, t)], [x.size]])
+        total, square = np.diff(sums[:, cuts], axis=1)
+        level = np.append(levels, t)
+        error = square - 2 * level * total + level**2 * np.diff(cuts)
+        found.append([error[:-1].sum(), error[-1]])
+    return np.maximum(np.transpose(found), 0) / x.size
+
+
+def clipping(
+    model: Any,
+    seen: Mapping[str, np.ndarray],
+    images: Any,
+    labels: Any,
+    layer: str = "hidden2",
+) -> Callable[..., Scene]:
+    """A function of percentile and bits, whose scene shows what that range costs.
+
+    Every layer's input is kept up to the percentile of what calibration has seen there. The
+    pictures are of one of them; the score is that of the whole model.
+
+    Parameters
+    ----------
+    model : of the protocol, with its weights as they are to be used, and `forward` and `loss`
+    seen : name → float32 [n, n_in], what entered each layer in calibration (`record`)
+    images, labels : what the score is taken on
+    layer : the one that is drawn; its inputs have to be 0 or more
+    """
+    x = np.sort(seen[layer], axis=None)
+    labels, top = np.asarray(labels), float(x[-1])
+    across = Axis(f"what enters {layer}, and where it is cut", (0.25, 1.1 * top), log=2)
+    bins = np.geomspace(0.25, top, 49)
+    count = np.histogram(x, bins)[0]
+    thresholds = np.geomspace(0.5, top, 100)
+    alone = model.loss(images, labels)
+
+    @functools.cache
+    def errors(bits: int) -> np.ndarray:
+        return split_error(x, thresholds, bits)
+
+    @functools.cache
+    def ranges(percentile: float) -> dict[str, np.ndarray]:
+        """What is kept of each layer's input, at any number of bits."""
+        observer = observe_percentile(percentile)
+        return {name: observer([a.reshape(1, -1)], int_affine()) for name, a in seen.items()}
+
+    @functools.cache
+    def scored(percentile: float, bits: int) -> tuple[float, float, int]:
+        """Threshold of the layer drawn, cross-entropy, and how many images are read."""
+        recipe, found = int_affine(bits), ranges(percentile)
+        static = {name: Static(recipe, *recipe.fit(kept)) for name, kept in found.items()}
+        cut = quantized(model, activations=static)
+        right = int((cut.forward(images).argmax(axis=1) == labels).sum())
+        return float(found[layer][0, 1]), cut.loss(images, labels), right
+
+    @functools.cache
+    def scores(bits: int) -> np.ndarray:
+        """Thresholds and cross-entropies [2, n]."""
+        percentiles = (75, 80, 85, 90, 92.5, 94, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.95, 100)
+        return np.transpose([scored(q, bits)[:2] for q in percentiles])
+
+    def scene(percentile: float = 98.0, bits: int = 4) -> Scene:
+        """What the percentile keeps, what that costs this layer, and the whole model."""
+        threshold, loss, right = scored(percentile, bits)
+        rounding, clipped = split_error(x, [threshold], bits)[:, 0]
+        cut = bins[:-1] >= threshold
+        height = np.log10(np.maximum(count, 0.5)) - np.log10(0.5)
+        levels = threshold * np.arange(1, 2**bits) / (2**bits - 1)
+        curves, (cuts, losses) = errors(bits), scores(bits)
+        error = Axis("mean squared error", (1e-4, 10), log=10)
+        panels = [
+            Panel(
+                [
+                    bars(bins, np.where(cut, 0, height), role="original", label="kept"),
+                    bars(bins, np.where(cut, height, 0), role="error", label="clipped"),
+                    ticks(levels if bits <= 5 else [], 0, 0.2, label="levels"),
+                    vline(threshold, role="highlight"),
+                ],
+                across,
+                Axis("values, log scale", ticks=()),
+            ),
+            Panel(
+                [
+                    line(thresholds, np.maximum(curves[0], 1e-9), label="rounding"),
+                    line(thresholds, np.maximum(curves[1], 1e-9), role="error", label="clipping"),
+                    line(thresholds, curves.sum(axis=0), role="original", label="both"),
+                    points([threshold], [rounding + clipped], role="highlight"),
+                ],
+                across,
+                error,
+            ),
+            Panel(
+                [
+                    line(cuts, losses, label="quantized"),
+                    hline(alone, role="original", label="activations in FP32"),
+                    points([threshold], [loss], role="highlight"),
+                ],
+                across,
+                Axis("cross-entropy", (0.03, 3), log=10),
+            ),
+        ]
+        beyond = np.mean(x > threshold)
+        title = f"Cut at percentile {percentile:g}, {bits} bits: {right} of {len(labels)} read"
+        text = (
+            f"{layer} is cut at {threshold:.3g}: {beyond:.1%} of the values lie beyond, the "
+            f"largest is {top:.3g}\n"
+            f"mean squared error {rounding + clipped:.3g}: {rounding:.3g} from rounding, "
+            f"{clipped:.3g} from clipping\n"
+            f"the whole network: cross-entropy {loss:.3f} ({alone:.3f} with activations in FP32), "
+            f"{right} of {len(labels)} images read"
+        )
+        return Scene(title, panels, text)
+
+    return scene
