@@ -82,7 +82,7 @@ from quantedu.quantizers import (
     ternary_weights,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
     *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
