@@ -71,7 +71,7 @@ CONTRASTS = """() => {
     return found;
 }"""
 TOO_WIDE = """() => [...document.querySelectorAll(
-    '.jp-OutputArea img, .jp-OutputArea .qe, .jp-OutputArea .qe *, .jp-RenderedMarkdown :is(img, pre)'
+    '.jp-OutputArea :is(img, .qe, .qe *), .jp-RenderedMarkdown :is(img, pre)'
 )].filter(node => {
     const box = node.getBoundingClientRect();
     const scrolls = node.closest('pre') || node.matches('path, pattern, .qe :is(svg, svg *)');
