@@ -28,12 +28,13 @@ endif
 ROOT_FLAG := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-long test-browser notebooks bench lint pins clean
+.PHONY: help setup lab test test-kernel test-long test-browser notebooks bench lint pins clean
 
 help:
 	@echo "make lab           install what is needed into .venv, open JupyterLab on the first notebook"
 	@echo "make test          all tests: library, notebooks, browser"
 	@echo "make test-long     what takes longer: every cell run twice, the wheel, 10,000 inputs a property"
+	@echo "make test-kernel   the notebooks again, as an older processor multiplies (KERNEL=Prescott)"
 	@echo "make test-browser  only the tests that drive JupyterLab in a Chromium"
 	@echo "make notebooks     run all notebooks, store their outputs, clean them"
 	@echo "make bench         speed, side by side with the peers"
@@ -53,6 +54,11 @@ test: setup
 test-long: setup
 	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) -m long
 	$(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) --hypothesis-profile=long tests/test_fuzz.py
+
+# OpenBLAS adds in another order on every kind of processor; what a notebook prints must not change.
+KERNEL = Haswell
+test-kernel: setup
+	OPENBLAS_CORETYPE=$(KERNEL) $(PY) -m pytest $(JOBS) $(PYTEST_FLAGS) notebooks
 
 test-browser: setup
 	$(PY) -m pytest -m browser $(PYTEST_FLAGS) tests/browser

@@ -23,10 +23,10 @@ Formats: `FORMATS`, or a `FloatFormat` of your own. Codebooks: `NF4`, `integers(
 ipywidgets: `plots`, `widgets`, `explorer`.
 """
 
-from importlib import import_module
-from types import ModuleType
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
 
-from quantedu import codebooks, formats, layout, metrics, quantizers, scales
+from quantedu import codebooks, comparison, formats, layout, metrics, quantizers, scales
 from quantedu.codebooks import (
     BINARY,
     DYNAMIC8,
@@ -82,7 +82,7 @@ from quantedu.quantizers import (
     ternary_weights,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
     *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
@@ -90,9 +90,9 @@ _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _ModuleType:
     if name in _ON_DEMAND:
-        return import_module(f"quantedu.{name}")
+        return _import_module(f"quantedu.{name}")
     raise AttributeError(f"module 'quantedu' has no attribute {name!r}")
 
 
@@ -131,6 +131,7 @@ __all__ = [
     "code_usage",
     "codebooks",
     "compare",
+    "comparison",
     "entropy",
     "format_codebook",
     "formats",

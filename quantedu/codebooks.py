@@ -89,7 +89,6 @@ class Codebook:
         if self.thresholds is None:
             up = (codes[1:] % 2 == 0) & (self.ties == "even")
             thresholds = _at_most(_midpoints(levels[codes], np.float64), up)
-            thresholds = np.maximum.accumulate(thresholds)  # of equal levels one would be lower
         else:
             thresholds = np.array(_as_real(self.thresholds)[0], dtype=np.float32)
         if thresholds.shape != low.shape:
@@ -104,7 +103,9 @@ class Codebook:
                 f"got {_first(thresholds, wrong)}"
             )
         zeros = np.signbit(low) & ~np.signbit(high) & (high == low)
-        thresholds = np.where(zeros, np.float32(-0.0), thresholds + np.float32(0))
+        thresholds = np.where(zeros, np.float32(0), thresholds) + np.float32(0)
+        thresholds = np.maximum.accumulate(thresholds)  # between equal levels one may be lower
+        thresholds = np.where(zeros, np.float32(-0.0), thresholds)
         for name, array in (
             ("levels", levels),
             ("thresholds", thresholds),

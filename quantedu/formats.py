@@ -435,7 +435,7 @@ class FloatFormat:
         if not self.signed:
             nan |= x < 0
         if not self.subnormals:  # there is no zero: what is below the smallest number has code < 0
-            nan |= (code < 0) & ((x == 0) | inward) & (not saturate)
+            nan |= (code < 0) & ((x == 0) | inward) & np.isfinite(x) & (not saturate)
             code = np.maximum(code, 0)
         if saturate:
             code = np.where(np.isinf(x), self._max_code, np.minimum(code, self._max_code))

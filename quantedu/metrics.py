@@ -5,7 +5,7 @@ memory of its own.
 """
 
 from collections.abc import Iterator
-from math import inf, log10
+from math import hypot, inf, log10, sqrt
 from typing import Any
 
 import numpy as np
@@ -59,11 +59,10 @@ def sqnr_db(x: Any, x_hat: Any) -> float:
     signal = noise = 0.0
     with _quiet():
         for values, error in _pieces(x, x_hat):
-            signal += float(np.dot(values, values))
-            noise += float(np.dot(error, error))
+            signal, noise = hypot(signal, _norm(values)), hypot(noise, _norm(error))
     if noise == 0:
         return inf
-    return 10 * (log10(signal) - log10(noise)) if signal else -inf
+    return 20 * (log10(signal) - log10(noise)) if signal else -inf
 
 
 def max_error(x: Any, x_hat: Any) -> float:
@@ -158,6 +157,16 @@ def entropy(usage: Any) -> float:
 def _quiet() -> np.errstate:
     """Without warnings: what infinity, NaN and numbers near the largest give, the result says."""
     return np.errstate(over="ignore", invalid="ignore")
+
+
+def _norm(x: np.ndarray) -> float:
+    """√Σx² of float64 x, also where x² is no longer, or not yet, a float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(np.dot(x, x))
+        if 1e-280 < square < inf:
+            return sqrt(square)
+        peak = float(np.abs(x).max())
+        return peak * sqrt(float(np.sum((x / peak) ** 2))) if 0 < peak < inf else peak
 
 
 def _pieces(x: Any, x_hat: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -480,3 +480,5 @@ def test_many_codes_of_one_level_leave_the_others_their_place():
     book = Codebook("zeros", [5.0, -1.0, 0.0, 0.0, 0.0, 0.0, -0.0, -0.0, -0.0], ties="even")
     assert np.all(np.diff(book.thresholds) >= 0)
     assert book.decode(book.encode([0.0, -0.0, 4.0, -3.0])).tolist() == [0.0, 0.0, 5.0, -1.0]
+    only_zeros = Codebook("only zeros", [0.0, -0.0, 0.0], ties="even")
+    assert only_zeros.encode([0.0, -0.0, 1.0, -1.0]).tolist() == [0, 1, 2, 1]

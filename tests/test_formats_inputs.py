@@ -532,3 +532,10 @@ def test_signalling_nans_make_no_warning():
         for fmt in (qe.FP64, qe.FP16, qe.BF16, qe.E4M3, qe.E8M0):
             for x in (signalling, signalling[:3], signalling[0]):
                 assert np.all(np.isnan(fmt.round(x)))
+
+
+def test_infinity_stays_infinity_in_a_format_without_zero():
+    """Rounded toward zero it once became NaN, as what is below the smallest number does."""
+    fmt = qe.FloatFormat("UE2M1", 2, 1, signed=False, subnormals=False)
+    for rounding in formats.ROUNDINGS[:-1]:
+        assert fmt.round(np.inf, rounding) == np.inf

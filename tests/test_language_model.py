@@ -152,6 +152,8 @@ def test_a_byte_is_drawn_as_often_as_its_probability_says():
     assert likely
     for i in likely:  # five standard deviations
         assert abs(drawn.count(chr(i)) - 2000 * p[i]) < 5 * np.sqrt(2000 * p[i])
+    upper = sum(d == "\N{REPLACEMENT CHARACTER}" for d in drawn)  # no UTF-8 by themselves
+    assert abs(upper - 2000 * p[128:].sum()) < 4 * np.sqrt(500)
 
 
 # ---------------------------------------------------------------------- the protocol

@@ -1,5 +1,7 @@
 """The scene of chapter 00 says what the records say."""
 
+import itertools
+
 import pytest
 
 from quantedu.scenes import chapter_00 as scenes
@@ -20,7 +22,7 @@ def test_a_scene_shows_the_record_of_its_recipe(weights):
 def test_fewer_bits_never_help():
     names = [n for n in scenes.WEIGHTS if "NF4" not in n]
     scores = [scenes.squeezed(n).panels[0].marks[-1].y.item() for n in names]
-    assert all(a < b + 5e-4 for a, b in zip(scores, scores[1:]))
+    assert all(a < b + 5e-4 for a, b in itertools.pairwise(scores))
 
 
 def test_what_cannot_be_printed_is_shown_all_the_same():

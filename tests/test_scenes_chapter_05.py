@@ -1,4 +1,6 @@
-"""The interactive of chapter 05: areas, quantiles, levels and errors agree with slow sums."""
+"""The interactives of chapter 05: areas, quantiles, levels and errors agree with slow sums."""
+
+import re
 
 import numpy as np
 import pytest
@@ -95,3 +97,32 @@ def test_the_explorer_of_the_chapter_moves():
 def test_an_unknown_kind_of_data_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match=r"data='cauchy' is not known; choose one of normal, "):
         scenes.nf4_made(data="cauchy")
+
+
+@pytest.mark.parametrize("pair", [(-1, 1), (1, -1), (0, 0.5), (2, 3.5), (-3.5, -2), (0.3, 0.3)])
+def test_the_area_between_two_points_is_the_sum_of_many_narrow_strips(pair):
+    scene, (low, high) = scenes.area_between(*pair), sorted(pair)
+    edges = np.linspace(low, high, 2001)
+    middles = (edges[1:] + edges[:-1]) / 2
+    total = np.sum(np.exp(-(middles**2) / 2) / np.sqrt(2 * np.pi) * np.diff(edges))
+    assert f" = {total:.4f}\n" in scene.text
+    assert scene.title.endswith(f" lie {total:.1%} of all weights")
+    shaded, curve = scene.panels[0].marks
+    assert (shaded.x[0], shaded.x[-1]) == (low, high)
+    assert np.interp(shaded.x, curve.x, curve.y) == pytest.approx(shaded.y, abs=1e-3)
+    heights = scene.panels[1].marks[2].y
+    assert np.diff(heights) == pytest.approx(total, abs=1e-6)
+
+
+def test_the_three_areas_make_the_whole():
+    for pair in [(-1, 1), (0.1, -2.3), (3.5, 3.5)]:
+        parts = [float(p) for p in re.findall(r"([\d.]+)%", scenes.area_between(*pair).text)]
+        assert sum(parts) == pytest.approx(100, abs=0.02)
+
+
+def test_the_normal_calculator_of_the_chapter_moves():
+    a, b = (Slider(-3.5, 3.5, step=0.1, value=value, unit="σ") for value in (-1, 1))
+    explorer = Explorer(scenes.area_between, a=a, b=b)
+    assert explorer.scene.title == "Between −1 σ and 1 σ lie 68.3% of all weights"
+    explorer.set(a=0.0, b=0.5)
+    assert explorer.scene.title == "Between 0 σ and 0.5 σ lie 19.1% of all weights"

@@ -30,6 +30,51 @@ _DATA = {  # standard deviation 1 each
 _OFFSETS = np.linspace(0.87, 0.999, 44)
 
 
+def area_between(a: float = -1.0, b: float = 1.0) -> Scene:
+    """The share of normally distributed values between two points: a normal calculator.
+
+    Above the area under the bell curve; below the curve of the area to the left of each point,
+    whose two heights differ by it.
+
+    Parameters
+    ----------
+    a, b : points in standard deviations, in either order
+
+    Examples
+    --------
+    >>> print(area_between(-1, 1).text)
+    area(1) − area(−1) = 0.8413 − 0.1587 = 0.6827
+    left of both 15.87%, between them 68.27%, right of both 15.87%
+    """
+    low, high = min(a, b), max(a, b)
+    names = [f"{x:.6g}".replace("-", "−") for x in (low, high)]
+    left, up_to = float(ndtr(low)), float(ndtr(high))
+    share = up_to - left
+    whole, between = np.linspace(-4, 4, 161), np.linspace(low, high, 81)
+    sigma = Axis("x, in σ", (-4, 4))
+    above = [
+        area(between, _bell(between), label=f"from {names[0]} to {names[1]}"),
+        line(whole, _bell(whole), role="original"),
+    ]
+    corner = [low, low, -4, np.nan, high, high, -4]
+    height = [0, left, left, np.nan, 0, up_to, up_to]
+    below = [
+        line(whole, ndtr(whole), role="original"),
+        line(corner, height, role="neutral"),
+        points([low, high], [left, up_to]),
+    ]
+    panels = [
+        Panel(above, sigma, Axis("bell curve", (0, 0.42), ticks=()), height=150),
+        Panel(below, sigma, Axis("area(x), all that lies left of x", (0, 1.04)), height=150),
+    ]
+    text = (
+        f"area({names[1]}) − area({names[0]}) = {up_to:.4f} − {left:.4f} = {share:.4f}\n"
+        f"left of both {left:.2%}, between them {share:.2%}, right of both {ndtr(-high):.2%}"
+    )
+    title = f"Between {names[0]} σ and {names[1]} σ lie {share:.1%} of all weights"
+    return Scene(title, panels, text)
+
+
 def nf4_made(offset: float = 929 / 960, data: str = "normal", block_size: int = 64) -> Scene:
     """From areas under the bell curve to quantiles, levels and errors, for one offset.
 
@@ -160,16 +205,17 @@ def _errors_by_offset(data: str, block_size: int) -> np.ndarray:
     return np.transpose([nf4_errors(q / q[-1], data, block_size)[1:] for q in quantiles])
 
 
+def _bell(x: np.ndarray) -> np.ndarray:
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+
+
 def _strips(quantiles: np.ndarray) -> list[Mark]:
     """The bell curve in strips, every other one filled, and the ends that are cut off."""
-
-    def bell(x: np.ndarray) -> np.ndarray:
-        return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
     def filled(first: int, role: str) -> Mark:
         ends = zip(quantiles[first:-1:2], quantiles[first + 1 :: 2], strict=True)
         x = np.concatenate([[*np.linspace(low, high, 16), np.nan] for low, high in ends])
-        return area(x, bell(x), role=role)
+        return area(x, _bell(x), role=role)
 
     tail = np.linspace(quantiles[-1], max(3.2, quantiles[-1] + 0.1), 16)
     x = np.concatenate([-tail[::-1], [np.nan], tail])
@@ -177,8 +223,8 @@ def _strips(quantiles: np.ndarray) -> list[Mark]:
     return [
         filled(0, "quantized"),
         filled(1, "neutral"),
-        area(x, bell(x), role="error", label="cut off"),
-        line(whole, bell(whole), role="original"),
+        area(x, _bell(x), role="error", label="cut off"),
+        line(whole, _bell(whole), role="original"),
     ]
 
 

@@ -1,7 +1,7 @@
 """Chapter 08, calibration: where to cut a range, and what that costs the layer and the network."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,7 @@ def clipping(
     images: Any,
     labels: Any,
     layer: str = "hidden2",
+    bits_offered: Sequence[int] = (2, 3, 4, 6, 8),
 ) -> Callable[..., Scene]:
     """A function of percentile and bits, whose scene shows what that range costs.
 
@@ -64,6 +65,7 @@ def clipping(
     seen : name → float32 [n, n_in], what entered each layer in calibration (`record`)
     images, labels : what the score is taken on
     layer : the one that is drawn; its inputs have to be 0 or more
+    bits_offered : for which the curves are computed at once, so that a slider need not wait
     """
     x = np.sort(seen[layer], axis=None)
     labels, top = np.asarray(labels), float(x[-1])
@@ -95,7 +97,8 @@ def clipping(
     @functools.cache
     def scores(bits: int) -> np.ndarray:
         """Thresholds and cross-entropies [2, n]."""
-        percentiles = (75, 80, 85, 90, 92.5, 94, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.95, 100)
+        near_the_end = (97.5, 98, 98.2, 98.4, 98.6, 98.8, 99, 99.25, 99.5, 99.8, 99.95, 100)
+        percentiles = (75, 80, 85, 90, 92.5, 94, 95, 96, 97, *near_the_end)
         return np.transpose([scored(q, bits)[:2] for q in percentiles])
 
     def scene(percentile: float = 98.0, bits: int = 4) -> Scene:
@@ -150,4 +153,6 @@ def clipping(
         )
         return Scene(title, panels, text)
 
+    for offered in bits_offered:
+        scores(offered)
     return scene

@@ -55,7 +55,7 @@ def weights_in_training(bits: int = 2, epoch: int = 20, method: str = "straight-
     start, now, s = latent[0], latent[epoch], scale[epoch]
     changed, kept = (np.flatnonzero(which) for which in _apart(codes[0], codes[epoch]))
     w_hat, epochs = book.levels[codes[epoch]] * s, np.arange(21)
-    walkers = [*kept[:12], *changed[:12]]
+    walkers = [*kept[:8], *changed[:8]]
     limits = (-0.55, 0.55)
     walked = np.concatenate([[*latent[: epoch + 1, i], np.nan] for i in walkers])
     at = np.tile([*epochs[: epoch + 1], np.nan], len(walkers))
@@ -63,7 +63,7 @@ def weights_in_training(bits: int = 2, epoch: int = 20, method: str = "straight-
         Panel(
             [
                 points(start, now, "original", "weight w"),
-                points(start, w_hat, "quantized", "rounded ŵ"),
+                points(start[kept], w_hat[kept], "quantized", "rounded ŵ"),
                 points(start[changed], w_hat[changed], "error", "code changed"),
             ],
             Axis("weight before training", limits),
@@ -72,12 +72,13 @@ def weights_in_training(bits: int = 2, epoch: int = 20, method: str = "straight-
         ),
         Panel(
             [
-                hline(book.thresholds * s, label="thresholds"),
+                line(at, walked, "original", "16 weights"),
                 hline(np.unique(book.levels) * s, "quantized", "levels"),
-                line(at, walked, "original", "24 weights"),
+                hline(book.thresholds * s, label="thresholds"),
+                points(np.full(len(walkers), epoch), now[walkers], "original"),
             ],
-            Axis("epoch", (0, 20)),
-            Axis("weight", limits),
+            Axis("epoch", (-0.5, 20.5)),
+            Axis("weight", (-0.6, 0.6)),
             height=230,
         ),
         Panel(
