@@ -79,6 +79,8 @@ class Choice:
 
     >>> Choice(["INT4", "NF4"], label="codebook").values
     ('INT4', 'NF4')
+    >>> Choice(["INT4", "NF4"], buttons=True).kind
+    'buttons'
     """
 
     options: Any
