@@ -110,6 +110,8 @@ def compare(x: Any, recipes: Mapping[str, Quantizer] | Iterable[Quantizer]) -> T
     named = recipes.items() if isinstance(recipes, Mapping) else ((repr(r), r) for r in recipes)
     x, table = np.asarray(x), Table()
     for name, recipe in named:
+        if not isinstance(recipe, Quantizer):
+            raise TypeError(f"recipes are Quantizers, not {recipe!r}; call int_absmax(8), say")
         q = recipe.quantize(x)
         x_hat, book = q.dequantize(), recipe.codebook
         usage = metrics.code_usage(q.codes, 2**book.bits)

@@ -44,6 +44,12 @@ class LanguageModel(Model):
     ------
     ValueError
         If a matrix is missing, is one too many, or has the wrong shape.
+
+    Examples
+    --------
+    >>> model = language_model()
+    >>> isinstance(model, LanguageModel), model.blocks == len(model.rescalable) // 4
+    (True, True)
     """
 
     tables: Mapping[str, np.ndarray]
@@ -95,6 +101,11 @@ class LanguageModel(Model):
         Returns
         -------
         float32 [bytes, 256]; a window sees nothing of the one before it
+
+        Examples
+        --------
+        >>> language_model().forward("impor").shape
+        (5, 256)
         """
         data = _as_bytes(inputs)
         found = [self.logits(part) for part in _windows(data, self.context, 16)]

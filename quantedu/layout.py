@@ -282,6 +282,9 @@ def unpack(packed: Any, bits: int, count: int, order: str = "high_first") -> np.
     array([5, 6, 7], dtype=uint8)
     """
     _check_packing(bits, order)
+    if not (_is_integer(count) and count >= 0):
+        raise ValueError(f"count must be an integer from 0 on, not {count!r}")
+    count, bits = int(count), int(bits)  # NumPy integers would overflow
     packed, needed = np.asarray(packed), packed_size(count, bits)
     if packed.dtype != np.uint8:
         raise TypeError(f"packed codes are uint8, not {packed.dtype}")

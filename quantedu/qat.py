@@ -101,6 +101,13 @@ class Finetuned:
     ----------
     latent : the network of float32 weights that training moved; not needed any more
     tensors : name → QTensor, what is stored of the layers that were quantized
+
+    Examples
+    --------
+    >>> from quantedu.quantizers import int_absmax
+    >>> net = Network({"one": [[1.0, -0.5]]}, {"one": [0]})
+    >>> Finetuned(net, {"one": int_absmax(2).quantize(net.layers["one"])}).network.layers["one"]
+    array([[1., 0.]], dtype=float32)
     """
 
     latent: Network

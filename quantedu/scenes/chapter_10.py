@@ -58,7 +58,7 @@ def loudness(
 
     Examples
     --------
-    >>> loudness(alpha=1.0).panels[0].marks[1].y.max().round(3)
+    >>> round(float(loudness(alpha=1.0).panels[0].marks[1].y.max()), 3)
     1.0
     """
     if scheme not in (swept := records()["swept"]):
@@ -88,12 +88,12 @@ def loudness(
         f"α = {alpha:g}: the loudest channel is {hushed:.1f} × the usual, it was {reach:.0f} ×; "
         f"{scheme} costs {here:.3f} bits per byte, {before:.3f} without smoothing"
     )
-    weights, heavier = (float(v.max() / np.median(v)) for v in (w, w * s))
     text = (
         f"what enters {READERS[layer.split('.')[1]]} of {layer.split('.')[0]}: max|X_j| from "
         f"{x.min():.3g} to {x.max():.3g}, smoothed from {(x / s).min():.3g} to "
         f"{(x / s).max():.3g}\n"
-        f"its weights: largest max|W_j| {weights:.1f} × the usual, smoothed {heavier:.1f} ×\n"
+        f"its weights: max|W_j| from {w.min():.3g} to {w.max():.3g}, smoothed from "
+        f"{(w * s).min():.3g} to {(w * s).max():.3g}\n"
         f"bits per byte over {records()['bytes']:,} bytes: FP32 {exact:.4f}, {scheme} "
         f"{before:.4f}, smoothed with α = {alpha:g} {here:.4f}"
     )

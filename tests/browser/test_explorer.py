@@ -242,6 +242,36 @@ def test_what_the_function_raises_is_said_and_the_picture_stays(book, explorer, 
     expect(explorer.locator(".qe-text")).to_have_text("n 8")
 
 
+EVENTS = """async seed => {
+    const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+    const frame = document.querySelector('.qe:has(.qe-panels)');
+    for (let i = 0; i < 200; i++) {
+        const controls = [...frame.querySelectorAll('input, select')];
+        const control = controls[Math.floor(random() * controls.length)];
+        if (control.type === 'checkbox') control.click();
+        else if (control.tagName === 'SELECT') {
+            control.selectedIndex = Math.floor(random() * control.options.length);
+            control.dispatchEvent(new Event('change', {bubbles: true}));
+        } else {
+            control.value = Math.floor(random() * 8);
+            control.dispatchEvent(new Event('input', {bubbles: true}));
+        }
+        await new Promise(done => setTimeout(done, 15 * random()));
+    }
+}"""
+
+
+def test_after_200_random_events_python_and_the_browser_agree(book, explorer, expect):
+    book.page.evaluate(EVENTS, 7)
+    book.page.wait_for_timeout(700)
+    book.wait_idle()
+    value = eval(book.says("print(w.value)"))
+    expect(explorer.locator(".qe-text")).to_have_text(f"n {value['n']}")
+    expect(explorer.get_by_role("slider")).to_have_js_property("value", str(value["n"] - 1))
+    expect(explorer.locator("option:checked")).to_have_text(value["kind"])
+    expect(explorer.get_by_role("checkbox")).to_be_checked(checked=value["fill"])
+
+
 CUT = """() => [...document.querySelectorAll('.qe')].flatMap(frame => {
     const outer = frame.getBoundingClientRect();
     return [...frame.querySelectorAll(':not(path, pattern)')].filter(node => {
