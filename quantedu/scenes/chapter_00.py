@@ -1,12 +1,16 @@
-"""Chapter 00: a language model under pressure, from records made beforehand."""
+"""Chapter 00: a language model under pressure, from records made beforehand; and a curve."""
 
 import functools
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from quantedu.formats import FloatFormat
 from quantedu.networks import DATA
-from quantedu.sketch import Axis, Panel, Scene, hline, line, note, points
+from quantedu.sketch import Axis, Panel, Scene, area, hline, line, note, points, step
 
 
 @functools.cache
@@ -74,6 +78,54 @@ def squeezed(weights: str = "16 bits, FP16") -> Scene:
     return Scene(
         f"{weights}: {score:.3f} bits per byte{than}", panel, f"{stored}\n\n{_shown(words)}"
     )
+
+
+def damage(x: Any, formats: Sequence[FloatFormat]) -> Scene:
+    """What rounding to formats does to an array: the original, what is left of it, the gap.
+
+    Parameters
+    ----------
+    x : real array [n], finite: a curve, or a row of an image
+    formats : one or several; numbers that become infinite or NaN are marked as lost
+
+    Returns
+    -------
+    Scene of a panel for each format
+
+    Examples
+    --------
+    >>> from quantedu.formats import E2M1
+    >>> damage(np.sin(np.linspace(0, 6, 200)), [E2M1]).panels[0].y.label
+    'FP4 E2M1: 5 different values, largest error 0.25'
+    """
+    rounded = [fmt.round(x) for fmt in formats]
+    x = np.asarray(x)
+    if x.ndim != 1 or not x.size or not np.isfinite(x).all():
+        lost = np.count_nonzero(~np.isfinite(x))
+        raise ValueError(
+            f"x must be a one-dimensional array of finite numbers; got shape {x.shape} with "
+            f"{lost} infinite or NaN; pass one row or column, with these replaced"
+        )
+    index = np.arange(x.size)
+    panels: list[Panel] = []
+    for fmt, y in zip(formats, rounded):
+        kept = np.isfinite(y)
+        y = np.where(kept, y, np.nan)
+        what = f"{fmt.name}: {np.unique(y[kept]).size} different values"
+        if kept.any():
+            what += f", largest error {np.abs(y - x)[kept].max():.2g}"
+        original, stairs, error = ("original", "rounded", "error") if not panels else ("", "", "")
+        marks = [
+            area(index, y, x, "error", error),
+            step(np.arange(x.size + 1) - 0.5, y, "quantized", stairs),
+            line(index, x, "original", original),
+        ]
+        if not kept.all():
+            marks.append(points(index[~kept], x[~kept], "error"))
+            what += f", {np.count_nonzero(~kept)} of {x.size} lost to infinity or NaN (crosses)"
+        last = "index" if len(panels) == len(rounded) - 1 else ""
+        panels.append(Panel(marks, last, what, height=110))
+    return Scene("Rounded to coarser formats, a curve becomes stairs", panels)
 
 
 WEIGHTS = tuple(f"{r['bits']} bits, {r['name']}" for r in records()["squeezed"])
