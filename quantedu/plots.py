@@ -2,7 +2,7 @@
 
 With `ax=None` they make a figure of notebook width, which the notebook shows. Colours are Okabe and
 Ito's (Color Universal Design, 2008), which colour-blind readers can tell apart, and never the only
-sign: fields carry letters, classes and formats shapes of their own. What is drawn can be read back:
+sign: fields carry letters, subnormal numbers are hatched. What is drawn can be read back:
 artists carry the name of what they show as their `gid`. Titles stand at the left:
 `ax.set_title(text, loc="left")` replaces one.
 """
@@ -11,31 +11,21 @@ import contextlib
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate, cycle
+from itertools import accumulate
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.markers import TICKDOWN, TICKUP
 
 from quantedu.formats import FORMATS, TF32, FloatFormat
 
 FIELD_COLORS = {"sign": "#CC79A7", "exponent": "#E69F00", "mantissa": "#56B4E9"}
-CLASSES = {  # color and marker; normal numbers stand on the line, subnormal ones hang from it
-    "zero": ("#000000", "o"),
-    "subnormal": ("#D55E00", TICKDOWN),
-    "normal": ("#0072B2", TICKUP),
-    "infinity": ("#009E73", ">"),
-    "NaN": ("#CC79A7", "X"),
-}
 ORIGINAL, QUANTIZED, ERROR = "#8C8C8C", "#0072B2", "#D55E00"
 INK, FAINT = "#222222", "#D8D8D8"
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
-LINE_DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 MONOSPACE = "DejaVu Sans Mono"  # comes with Matplotlib, like the next
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -166,81 +156,6 @@ def _draw_fields(ax: Axes, fmt: FloatFormat, y: float) -> None:
 
 
 @_styled
-def number_line(fmt: FloatFormat, log: bool = False, ax: Axes | None = None) -> Axes:
-    """Every number of a format on a line, marked by its class.
-
-    Infinity and NaN, which have no place on it, and zero on a logarithmic one, stand at its ends.
-    The legend counts the codes of each class.
-
-    Parameters
-    ----------
-    fmt : FloatFormat of up to 16 bits
-    log : False for all numbers on a linear axis, True for the positive ones on a logarithmic one
-
-    Returns
-    -------
-    Axes; one line artist a class, its `gid` the name of the class, its x the numbers themselves:
-        of more than 9 bits one in two, one in four …, as the axis then says
-
-    Examples
-    --------
-    >>> from quantedu.formats import E2M1
-    >>> ax = number_line(E2M1, log=True)
-    >>> [line.get_xdata().tolist() for line in ax.lines if line.get_gid() == "subnormal"]
-    [[0.5]]
-    >>> plt.close(ax.figure)
-    """
-    _require_format(fmt)
-    values = fmt.values()
-    classes = fmt.classify(np.arange(values.size))
-    shown = np.isfinite(values) & ((values > 0) | (not log))
-    stride = 2 ** max(fmt.bits - 9, 0)
-    ax = _axes(ax, (8.5, 1.9))
-    ax.axhline(0, color=FAINT, lw=1, zorder=0)
-    handles = []
-    for kind, (color, marker) in CLASSES.items():
-        shape: dict[str, Any] = {"color": color, "marker": marker, "ls": "none", "ms": 6, "mew": 0}
-        if kind in ("subnormal", "normal"):
-            shape |= {"ms": 26 if kind == "normal" else 18, "mew": 0.9 if fmt.bits > 6 else 2.0}
-        x = _every(stride, values[shown & (classes == kind)])
-        if x.size:
-            ax.plot(x, np.zeros(x.size), gid=kind, zorder=3 if kind == "zero" else 2, **shape)
-        label = f"{kind}: {np.count_nonzero(classes == kind):,}"
-        handles.append(plt.Line2D([], [], label=label, **(shape | {"ms": 8, "mew": 2})))
-    for there, place, height, kind, text, marker in (
-        (np.isposinf(values), 0.985, 0, "infinity", "+∞", ">"),
-        (np.isneginf(values) & (not log), 0.015, 0, "infinity", "−∞", "<"),
-        (np.isnan(values), 0.985, -0.75, "NaN", "NaN", "X"),
-        ((values == 0) & log, 0.015, 0, "zero", "0", "o"),
-    ):
-        if there.any():
-            look = {"transform": ax.get_yaxis_transform(), "gid": f"{kind} at the end"}
-            ax.plot(place, height, marker, color=CLASSES[kind][0], mew=0, ms=6, **look)
-            ax.text(place, height + 0.2, text, ha="center", va="bottom", fontsize=8, **look)
-    ax.margins(x=0.045)
-    if log:
-        _log2_axis(ax.xaxis)
-        binade, top = 2**fmt.mantissa_bits, np.count_nonzero(values[shown] >= 2.0**fmt.max_exponent)
-        title = f"{_numbers(binade, 'normal ')} from each power of two to the next"
-        title += f", {top} at the top" if top < binade else ""
-    else:
-        half, limit = f"{np.median(np.abs(values[shown])):.4g}", _short(fmt.max)
-        words = ("within ±", "within ±") if fmt.signed else ("at or below ", "up to ")
-        title = f"half of the numbers lie {words[0]}{half}, all {words[1]}{limit}"
-    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 0.98), ncols=5, handletextpad=0)
-    ax.set_title(f"{fmt.name}: {title}", pad=24)
-    sparse = f"; one number in {stride} is drawn" if stride > 1 else ""
-    ax.set(ylim=(-1, 1.2), yticks=[], xlabel=f"value ({ax.get_xscale()} scale{sparse})")
-    ax.spines["left"].set_visible(False)
-    return ax
-
-
-def _every(stride: int, x: np.ndarray) -> np.ndarray:
-    """Every stride-th of the numbers in the order of their codes, the smallest and the largest."""
-    return x if stride == 1 or not x.size else np.unique([*x[::stride], x.min(), x.max()])
-
-
-@_styled
 def range_precision(
     formats: Formats = FORMATS, ax: Axes | None = None, tables: Mapping[str, Any] | None = None
 ) -> Axes:
@@ -305,10 +220,9 @@ def _draw_range(ax: Axes, fmt: FloatFormat, y: float, left: float, right: float)
     smallest, normal, largest = np.log2([fmt.smallest_subnormal, fmt.smallest_normal, fmt.max])
     start, middle, end = np.clip([smallest, normal, largest], left, right)
     if middle > start:
-        color = CLASSES["subnormal"][0]
-        look = {"facecolor": _tint(color), "edgecolor": color, "hatch": "/////", "lw": 0}
+        look = {"facecolor": _tint(ERROR), "edgecolor": ERROR, "hatch": "/////", "lw": 0}
         ax.barh(y, middle - start, 0.74, start, gid=f"{fmt.name} subnormal", **look)
-    ax.barh(y, end - middle, 0.74, middle, color=CLASSES["normal"][0], gid=fmt.name)
+    ax.barh(y, end - middle, 0.74, middle, color=QUANTIZED, gid=fmt.name)
     label = f"{fmt.name}: {_power(smallest)} … {_short(fmt.max)}"
     if start > smallest or end < largest:
         label += " (off the map)"
@@ -322,170 +236,13 @@ def _draw_range(ax: Axes, fmt: FloatFormat, y: float, left: float, right: float)
         _beside(ax, label, start, y, side=-1)
 
 
-@_styled
-def spacing(formats: Formats, ax: Axes | None = None) -> Axes:
-    """Distance from a number to the next larger one (ulp), for magnitudes from 2^-26 to 2^18.
-
-    Each format is a line, its `gid` the name, with a point at every power of two.
-
-    >>> from quantedu.formats import FP16
-    >>> ax = spacing(FP16)
-    >>> float(ax.lines[0].get_ydata()[-1])      # the last step, from 32768 to 65504
-    32.0
-    >>> plt.close(ax.figure)
-    """
-    formats = _as_formats(formats)
-    for fmt in formats:
-        if fmt.smallest_subnormal >= 2.0**18 or fmt.max <= 2.0**-26:
-            raise ValueError(f"{fmt.name} has no numbers from 2^-26 to 2^18; leave it out")
-    ax = _axes(ax, (8.5, max(4.2, 1.4 + 0.25 * len(formats))))
-    lines = []
-    for fmt, color, dashes in zip(formats, cycle(LINE_COLORS), cycle(LINE_DASHES)):
-        low, high = max(fmt.smallest_subnormal, 2.0**-26), min(fmt.max, 2.0**18)
-        powers = np.arange(math.log2(low), math.ceil(math.log2(high)))
-        x = np.append(2.0**powers, high)
-        ulp = 2.0 ** (np.maximum(np.frexp(x)[1] - 1, fmt.min_exponent) - fmt.mantissa_bits)
-        look: dict[str, Any] = {"color": color, "ls": dashes, "lw": 2, "drawstyle": "steps-post"}
-        lines += ax.plot(x, ulp, label=fmt.name, gid=fmt.name, **look)
-        if high == fmt.max:
-            ax.plot(x[-1:], ulp[-1:], "|", ms=9, mew=2, color=color)
-    ax.margins(x=0)
-    _log2_axis(ax.xaxis)
-    _log2_axis(ax.yaxis)
-    lines.sort(key=lambda line: -line.get_ydata()[-1])  # named in the order of their ends
-    ax.legend(handles=lines, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3.5)
-    ax.set_title("The distance to the next number doubles with every power of two")
-    ax.set(xlabel="magnitude of the number", ylabel="distance to the next (ulp)")
-    return ax
-
-
-@_styled
-def staircase(
-    fmt: FloatFormat,
-    rounding: str = "nearest_even",
-    low: float = 0.0,
-    high: float | None = None,
-    ax: Axes | None = None,
-    rng: np.random.Generator | None = None,
-) -> Axes:
-    """The rounded number against the number: a staircase around the diagonal, and its error.
-
-    Parameters
-    ----------
-    fmt : FloatFormat
-    rounding, rng : as in `FloatFormat.encode`
-    low, high : what is rounded; `high` is by default the 24th number above zero, or a little above
-        the largest where there are fewer
-
-    Returns
-    -------
-    Axes; its lines have the `gid` "original", "rounded" and "error". The error round(x) − x is
-        drawn below, around a line of its own, on the same scale.
-
-    Examples
-    --------
-    >>> from quantedu.formats import E2M1
-    >>> to_png(staircase(E2M1, rounding="toward_zero"))[1:4]
-    b'PNG'
-    """
-    _require_format(fmt)
-    if high is None:
-        high = float(fmt.decode(24)) if fmt.encode(fmt.max) > 24 else 1.1 * fmt.max
-    if not (math.isfinite(low) and math.isfinite(high) and high - low > 1e-280):
-        raise ValueError(f"high must be 1e-280 or more above low, both finite; got {low=}, {high=}")
-    x = np.linspace(low, high, 4001)
-    rounded = fmt.round(x, rounding, rng=rng)
-    rounded = np.where(np.isfinite(rounded), rounded, np.nan)
-    levels = np.unique(rounded[~np.isnan(rounded)])
-    if not levels.size:
-        raise ValueError(f"nothing from low={low!r} to high={high!r} is a number in {fmt.name}")
-    ax = _axes(ax, (8.5, 5.0))
-    if levels.size <= 40:
-        ax.hlines(levels, low, high, color=FAINT, lw=0.6, zorder=0)
-    lot = rounding == "stochastic"
-    shape: dict[str, Any] = {"ls": "none", "marker": ".", "ms": 1.5} if lot else {"lw": 1.8}
-    ax.plot(x, x, color=ORIGINAL, lw=1.2, ls="--", gid="original", label="x, the original")
-    ax.plot(x, rounded, color=QUANTIZED, gid="rounded", label="round(x)", **shape)
-    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
-    error = rounded - x
-    zero = min(low, levels[0]) - 1.5 * np.nanmax(np.abs(error)) - 0.02 * (high - low)
-    ax.axhline(zero, color=ORIGINAL, lw=0.6)
-    if not lot:
-        ax.fill_between(x, zero, zero + error, color=_tint(ERROR), lw=0)
-        shape = {"lw": 0.8}
-    label = "error round(x) − x, on the same scale"
-    ax.plot(x, zero + error, color=ERROR, gid="error", label=label, **shape)
-    ax.legend(loc="upper left", markerscale=4)
-    what = f"{_numbers(levels.size)} for all x from {_short(low)} to {_short(high)}"
-    ax.set_title(f"{fmt.name}, {rounding.replace('_', ' ')}: {what}")
-    ax.set(xlabel="x", ylabel="round(x)", xlim=(low, high))
-    return ax
-
-
-@_styled
-def damage(x: Any, formats: Formats, ax: Any = None) -> Any:
-    """What rounding to a format does to an array: the original, what is left of it, the gap.
-
-    Parameters
-    ----------
-    x : real array [n], finite: a curve, or a row of an image
-    formats : FloatFormat, or several
-    ax : for several formats an array of as many Axes; None makes a figure
-
-    Returns
-    -------
-    Axes, or for several formats an array of Axes [n_formats], one under another. Lines have the
-        `gid` "original" and "rounded"; numbers that became infinite or NaN are crosses, "lost".
-
-    Examples
-    --------
-    >>> from quantedu.formats import E2M1, E4M3
-    >>> to_png(damage(np.sin(np.linspace(0, 6, 200)), [E4M3, E2M1]))[1:4]
-    b'PNG'
-    """
-    single, formats = isinstance(formats, FloatFormat), _as_formats(formats)
-    x, rounded = np.asarray(x), [fmt.round(x) for fmt in formats]
-    if x.ndim != 1 or not x.size or not np.isfinite(x).all():
-        lost = np.count_nonzero(~np.isfinite(x))
-        raise ValueError(
-            f"x must be a one-dimensional array of finite numbers; got shape {x.shape} with "
-            f"{lost} infinite or NaN; pass one row or column, with these replaced"
-        )
-    if ax is None:
-        size = (8.5, 0.5 + 1.5 * len(formats))
-        ax = plt.subplots(len(formats), sharex=True, sharey=True, figsize=size)[1]
-    axes = np.ravel(np.asarray(ax, dtype=object))
-    if axes.size != len(formats):
-        raise ValueError(f"{len(formats)} formats need as many Axes, not {axes.size}")
-    index = np.arange(x.size)
-    for one, fmt, y in zip(map(_axes, axes), formats, rounded):
-        kept = np.isfinite(y)
-        y = np.where(kept, y, np.nan)
-        one.plot(index, x, color=ORIGINAL, lw=2.2, gid="original", label="original")
-        look: dict[str, Any] = {"color": QUANTIZED, "lw": 1.2, "drawstyle": "steps-mid"}
-        one.plot(index, y, gid="rounded", label="rounded", **look)
-        look = {"facecolor": _tint(ERROR), "edgecolor": ERROR, "hatch": "////", "lw": 0}
-        one.fill_between(index, x, y, step="mid", label="error", zorder=1, **look)
-        what = f"{fmt.name}: {np.unique(y[kept]).size} different values"
-        if kept.any():
-            what += f", largest error {np.abs(y - x)[kept].max():.2g}"
-        if not kept.all():
-            one.plot(index[~kept], x[~kept], "x", ms=5, color=ERROR, gid="lost")
-            what += f", {np.count_nonzero(~kept)} of {x.size} lost to infinity or NaN"
-        one.set_title(what, fontsize=10)
-        one.margins(x=0.01)
-    axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes[-1].set_xlabel("index")
-    return axes[0] if single else axes
-
-
 def to_png(drawing: Axes | Figure | np.ndarray) -> bytes:
     """A picture (Axes, an array of Axes, or a Figure) as PNG of 80 dots to the inch; closes it.
 
     The same picture gives the same bytes.
 
     >>> from quantedu.formats import E2M1
-    >>> to_png(number_line(E2M1))[1:4]
+    >>> to_png(bits(E2M1, 7))[1:4]
     b'PNG'
     """
     first = drawing.flat[0] if isinstance(drawing, np.ndarray) and drawing.size else drawing
@@ -522,14 +279,6 @@ def _as_formats(formats: Any) -> tuple[FloatFormat, ...]:
     return formats
 
 
-def _log2_axis(axis: Axis) -> None:
-    """Make an axis logarithmic, with ticks at round powers of two."""
-    getattr(axis.axes, f"set_{axis.axis_name}scale")("log", base=2)
-    exponents = _round_exponents(*np.log2(axis.get_view_interval()))
-    axis.set_ticks([2.0**k for k in exponents], [_power(k) for k in exponents])
-    axis.set_ticks([], minor=True)
-
-
 def _round_exponents(first: float, last: float) -> list[int]:
     """At most 13 multiples of a power of two, from first to last."""
     step = 2 ** max(math.ceil(math.log2((last - first) / 12)), 0)
@@ -545,10 +294,6 @@ def _beside(ax: Axes, text: str, x: float, y: float, side: int = 1, **look: Any)
 def _tint(color: str) -> tuple[float, ...]:
     """The color, three quarters of it white."""
     return tuple(0.75 + part / 4 for part in to_rgb(color))
-
-
-def _numbers(count: int, kind: str = "") -> str:
-    return f"{count:,} {kind}number{'s' if count > 1 else ''}"
 
 
 def _power(exponent: float) -> str:

@@ -141,7 +141,7 @@ np.savez(file, **q.pack())
 file.seek(0)
 again = qe.QTensor.unpack(dict(np.load(file)), q.quantizer, q.codes.shape, q.dtype)
 assert again.dequantize().tobytes() == q.dequantize().tobytes()
-assert qe.plots.to_png(qe.plots.number_line(qe.E2M1))[1:4] == b"PNG"
+assert qe.plots.to_png(qe.plots.bits(qe.E2M1, 7))[1:4] == b"PNG"
 assert "FP16" in repr(qe.widgets.BitInspector())  # its JavaScript came along
 assert qe.networks.digits_network().layers  # and the data
 """

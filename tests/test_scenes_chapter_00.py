@@ -4,10 +4,12 @@ import itertools
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
+import quantedu as qe
 from quantedu.scenes import chapter_00 as scenes
-from tools import notebooks
+from tools import notebooks, pictures
 
 CHAPTERS = {path.name[:2]: path for path in sorted(notebooks.FOLDER.glob("*.ipynb"))}
 CELLS = [c.source for c in notebooks.read(CHAPTERS["00"]).cells if c.cell_type == "markdown"]
@@ -41,7 +43,7 @@ def test_what_cannot_be_printed_is_shown_all_the_same():
 
 
 def test_the_map_has_a_tile_for_each_chapter_and_nothing_runs_out_of_it():
-    axes = scenes.course_map()
+    axes = pictures.course_map()
     figure = axes[0].figure
     figure.canvas.draw()
     assert [ax.get_title("left")[:2] for ax in axes] == [f"{n:02}" for n in range(11)]
@@ -92,3 +94,40 @@ def test_every_glossed_term_is_in_the_glossary(number):
         if not all(part in known for part in term.split("、"))
     ]
     assert missing == []
+
+
+def test_damage_shows_the_original_and_what_is_left_of_it():
+    wave = np.sin(np.linspace(0, 6, 100))
+    formats = [qe.FP16, qe.E4M3, qe.E2M1]
+    panels = scenes.damage(wave, formats).panels
+    assert len(panels) == 3
+    for panel, fmt in zip(panels, formats):
+        gap, rounded, original = panel.marks
+        assert (original.y == wave).all()
+        assert (rounded.y == fmt.round(wave)).all()
+        assert (gap.y == rounded.y).all()
+        assert (gap.base == original.y).all()
+        error = np.abs(fmt.round(wave) - wave).max()
+        assert f"largest error {error:.2g}" in panel.y.label
+        assert "lost" not in panel.y.label
+
+
+def test_damage_marks_what_became_infinite_or_nan():
+    [panel] = scenes.damage([1.0, 448.0, 500.0, 1e9], [qe.E4M3]).panels
+    lost = panel.marks[-1]
+    assert (lost.x.tolist(), lost.y.tolist()) == ([2, 3], [500, 1e9])
+    assert "2 of 4 lost" in panel.y.label
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ([[1, 2]], ValueError, r"shape \(1, 2\)"),
+        ([1, np.nan], ValueError, "with 1 infinite or NaN"),
+        (["a"], TypeError, "x must hold real numbers"),
+        ([], ValueError, r"shape \(0,\)"),
+    ],
+)
+def test_damage_takes_a_row_of_finite_numbers(x, error, message):
+    with pytest.raises(error, match=message):
+        scenes.damage(x, [qe.FP16])

@@ -1,13 +1,15 @@
-"""The scene of chapter 02: a budget of bits, divided between range and precision."""
+"""The scenes of chapter 02: gaps, roundings, a budget of bits for range and precision."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
+import quantedu as qe
 from quantedu.explorer import Explorer, Slider
-from quantedu.formats import FloatFormat
-from quantedu.scenes.chapter_02 import bit_budget
+from quantedu.formats import FORMATS, FloatFormat
+from quantedu.scenes.chapter_02 import bit_budget, spacing, staircase
 
 
 def split(bits, exponent_bits):
@@ -74,3 +76,68 @@ def test_the_explorer_of_the_chapter_moves():
     for bits, exponent_bits in itertools.product((4, 16), (1, 8)):
         explorer.set(bits=bits, exponent_bits=exponent_bits)
         assert explorer.scene.text == bit_budget(bits, exponent_bits).text
+
+
+@pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: fmt.name)
+def test_spacing_is_the_distance_to_the_upper_neighbour(fmt):
+    [stairs] = spacing([fmt]).panels[0].marks
+    x, distance = stairs.x, stairs.y
+    assert x[0] == max(fmt.smallest_subnormal, 2.0**-26)
+    assert x[-1] == min(fmt.max, 2.0**18)
+    below = x[:-1] < fmt.max
+    gaps = fmt.neighbours(x[:-1][below])[1] - x[:-1][below]
+    assert gaps.tolist() == distance[below].tolist()
+    powers = np.log2(x[:-1])  # every one, so that no change is left out
+    assert powers.tolist() == list(range(round(powers[0]), math.ceil(math.log2(x[-1]))))
+
+
+def test_spacing_marks_from_where_on_a_format_has_the_gap():
+    marks = spacing([qe.FP32, qe.FP16, qe.BF16, qe.E4M3], gap=2).panels[0].marks
+    found = {mark.label: mark.x.item() for mark in marks if mark.kind == "points"}
+    assert found == {"FP16 from 2048 on": 2048, "BF16 from 256 on": 256, "FP8 E4M3 from 16 on": 16}
+
+
+@pytest.mark.parametrize("rounding", ["nearest_even", "toward_zero", "up"])
+@pytest.mark.parametrize("fmt", [qe.E2M1, qe.E4M3, qe.FP16], ids=lambda fmt: fmt.name)
+def test_the_staircase_is_the_rounded_number_and_its_error(fmt, rounding):
+    original, zero, rounded, error = staircase(fmt, [rounding]).panels[0].marks
+    assert (original.x == original.y).all()
+    assert (rounded.y == fmt.round(rounded.x, rounding)).all()
+    assert error.y - zero.y == pytest.approx(rounded.y - original.y, abs=1e-9 * fmt.max)
+    assert error.y.max() < rounded.y.min()
+
+
+def test_the_staircase_shows_25_numbers_or_all_and_a_little_more():
+    rounded = staircase(qe.E4M3).panels[0].marks[2]
+    assert np.unique(rounded.y).tolist() == qe.E4M3.values()[:25].tolist()
+    rounded = staircase(qe.E2M1).panels[0].marks[2]
+    assert np.unique(rounded.y).tolist() == qe.E2M1.values()[:8].tolist()
+    assert rounded.x[-1] > 6
+
+
+def test_the_stochastic_staircase_takes_both_neighbours_and_shares_the_axis():
+    scene = staircase(qe.E2M1, ["nearest_even", "stochastic"])
+    rounded = scene.panels[1].marks[2]
+    assert rounded.kind == "points"
+    assert set(rounded.y[(rounded.x > 4.2) & (rounded.x < 5.8)]) == {4.0, 6.0}
+    assert scene.panels[0].y.limits == scene.panels[1].y.limits
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: spacing([split(8, 4)] * 5), "zip"),
+        (
+            lambda: spacing([FloatFormat("huge", 4, 3, bias=-20)]),
+            "huge has no numbers from 2\\^-26",
+        ),
+        (lambda: staircase(qe.E2M1, ["nearest"]), "unknown rounding 'nearest'"),
+        (lambda: staircase(qe.E4M3, low=1e3, high=2e3), "is a number in FP8 E4M3"),
+        (lambda: staircase(qe.E4M3, low=2, high=1), "got low=2, high=1"),
+        (lambda: staircase(qe.E4M3, high=math.inf), "both finite"),
+        (lambda: staircase(qe.FP64), "got low=0.0, high=1.2e-322"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

@@ -1,13 +1,28 @@
-"""Chapter 02, which format for which job: what a budget of bits buys."""
+"""Chapter 02, which format for which job: gaps, roundings, and what a budget of bits buys."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from quantedu.formats import FloatFormat
-from quantedu.sketch import Axis, Mark, Panel, Scene, area, bars, note, ticks
+from quantedu.sketch import (
+    Axis,
+    Mark,
+    Panel,
+    Scene,
+    area,
+    bars,
+    hline,
+    line,
+    note,
+    points,
+    step,
+    ticks,
+)
 
 _SEEN = 600  # places that an eye tells apart in a panel
+_LINES = ("quantized", "error", "highlight", "original")  # looks of formats side by side
 
 
 def bit_budget(bits: int = 8, exponent_bits: int = 4) -> Scene:
@@ -92,3 +107,94 @@ def _thinned(x: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Of numbers [n] at places [n], as many as an eye tells apart, the first and last included."""
     seen = np.rint(_SEEN * (where - where[0]) / max(where[-1] - where[0], 1e-9))
     return x[np.unique([*np.unique(seen, return_index=True)[1], x.size - 1])]
+
+
+def spacing(formats: Sequence[FloatFormat], gap: float | None = None) -> Scene:
+    """Distance from a number to the next larger one (ulp), for magnitudes from 2^-26 to 2^18.
+
+    Parameters
+    ----------
+    formats : up to four; a stair at every power of two
+    gap : a power of two; a line at this distance, and a mark from where on a format has it
+
+    Examples
+    --------
+    >>> from quantedu.formats import FP16
+    >>> spacing([FP16]).panels[0].marks[0].y[-1].item()      # the last step, from 32768 to 65504
+    32.0
+    """
+    marks = [] if gap is None else [hline(gap), note(2.0**-22, 2.5 * gap, f"a gap of {gap:g}")]
+    reached = []
+    for fmt, role in zip(formats, _LINES, strict=len(formats) > len(_LINES)):
+        if fmt.smallest_subnormal >= 2.0**18 or fmt.max <= 2.0**-26:
+            raise ValueError(f"{fmt.name} has no numbers from 2^-26 to 2^18; leave it out")
+        low, high = max(fmt.smallest_subnormal, 2.0**-26), min(fmt.max, 2.0**18)
+        x = 2.0 ** np.arange(math.log2(low), math.ceil(math.log2(high)))
+        ulp = 2.0 ** (np.maximum(np.log2(x), fmt.min_exponent) - fmt.mantissa_bits)
+        marks.append(step([*x, high], ulp, role, fmt.name))
+        if gap is not None and gap in ulp:
+            first = x[ulp == gap][0]
+            reached.append(points(first, gap, role, f"{fmt.name} from {first:g} on"))
+    panel = Panel(
+        marks + reached,
+        Axis("magnitude of the number", (2.0**-26, 2.0**18.5), log=2),
+        Axis("distance to the next (ulp)", log=2),
+        height=260,
+    )
+    return Scene("The distance to the next number doubles with every power of two", panel)
+
+
+def staircase(
+    fmt: FloatFormat,
+    roundings: Sequence[str] = ("nearest_even",),
+    low: float = 0.0,
+    high: float | None = None,
+) -> Scene:
+    """The rounded number against the number: a staircase around the diagonal, and its error.
+
+    Parameters
+    ----------
+    fmt : FloatFormat
+    roundings : as in `FloatFormat.encode`, a panel for each
+    low, high : what is rounded; `high` is by default the 24th number above zero, or a little above
+        the largest where there are fewer
+
+    Returns
+    -------
+    Scene; the error round(x) − x is drawn below, around a line of its own, on the same scale
+
+    Examples
+    --------
+    >>> from quantedu.formats import E2M1
+    >>> staircase(E2M1, ["toward_zero"]).title
+    'FP4 E2M1: 8 numbers for all x from 0 to 6.6'
+    """
+    if high is None:
+        high = float(fmt.decode(24)) if fmt.encode(fmt.max) > 24 else 1.1 * fmt.max
+    if not (math.isfinite(low) and math.isfinite(high) and high - low > 1e-280):
+        raise ValueError(f"high must be 1e-280 or more above low, both finite; got {low=}, {high=}")
+    stops, drawn = np.linspace(low, high, 5).tolist(), []
+    for rounding in roundings:
+        x = np.linspace(low, high, 73 if rounding == "stochastic" else 1201)
+        rounded = fmt.round(x, rounding, rng=np.random.default_rng(0))
+        drawn.append((rounding, x, np.where(np.isfinite(rounded), rounded, np.nan)))
+    levels = np.concatenate([np.unique(rounded[~np.isnan(rounded)]) for *_, rounded in drawn])
+    if not levels.size:
+        raise ValueError(f"nothing from {low=} to {high=} is a number in {fmt.name}")
+    largest = max(np.nanmax(np.abs(rounded - x), initial=0) for _, x, rounded in drawn)
+    zero = min(low, levels.min()) - 1.1 * largest - 0.02 * (high - low)
+    heights = zero - 1.1 * largest, max(high, levels.max()) + 0.02 * (high - low)
+    panels = []
+    for rounding, x, rounded in drawn:
+        error, axis = zero + rounded - x, Axis(rounding.replace("_", " "), heights, ticks=stops)
+        stairs = [line(x, rounded), area(x, error, zero, "error")]
+        lots = [points(x, rounded), points(x, error, "error")]  # either neighbour: no line
+        marks = [
+            line(x, x, "original"),
+            hline(zero),
+            *(lots if rounding == "stochastic" else stairs),
+        ]
+        panels.append(Panel(marks, Axis("", (low, high), ticks=stops), axis, height=210))
+    n = np.unique(levels).size
+    what = f"{n} number{'s' * (n > 1)} for all x from {low:.6g} to {high:.6g}".replace("-", "−")
+    return Scene(f"{fmt.name}: {what}", panels, columns=min(3, len(panels)))
