@@ -118,12 +118,12 @@ def _clipped(ax: Axes) -> None:
 
 
 def _trained(ax: Axes) -> None:
-    t = np.linspace(0, 1, 60)
-    ax.hlines([-1, 0, 1], 0, 1, color=QUANTIZED, lw=1.8)
-    for start in np.linspace(-1.35, 1.35, 13):
-        goal = np.rint(0.9 * start)
-        ax.plot(t, goal + (start - goal) * np.exp(-4 * t), color=ORIGINAL, lw=0.9)
-    ax.set(xlim=(-0.03, 1.03), ylim=(-1.5, 1.5))
+    wrong = {"without": ([3, 6, 7, 21, 99], ERROR), "with training": ([4, 5, 5, 5, 6], QUANTIZED)}
+    for of_360, color in wrong.values():
+        ax.plot(range(5), np.log2(of_360), "o-", color=color, ms=3.5)
+    ax.text(2.9, 5.4, "rounded after", ha="right", color=ERROR)
+    ax.text(2.6, 0.9, "trained rounded", ha="center", color=QUANTIZED)
+    ax.set(xlim=(-0.4, 4.4), ylim=(0, 7.2))
 
 
 def _smoothed(ax: Axes) -> None:
