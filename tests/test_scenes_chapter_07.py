@@ -123,3 +123,9 @@ def test_the_explorer_of_the_chapter_moves():
 def test_what_is_not_known_is_refused_with_the_names_there_are(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_of_many_levels_the_largest_are_named_and_not_a_row_of_zeros():
+    first = scenes.low_bits("powers of two", 6).text.splitlines()[0]
+    assert first.startswith("levels from the middle up: … +0.008 ")
+    assert "+0.000" not in first

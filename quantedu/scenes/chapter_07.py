@@ -158,10 +158,11 @@ def low_bits(family: str = "k-means", bits: int = 3, data: str = "normal") -> Sc
         f"{levels.size} levels, {family}, on {data} data: {100 * error:.3g} % of the energy lost, "
         f"{-10 * np.log10(error):.2f} dB"
     ).replace("digits network data", "a trained layer")
-    shown = " ".join(f"{level:+.3f}" for level in levels[levels.size // 2 :][:10])
+    top = levels[levels.size // 2 :]  # of many, the largest: powers of two go down to nothing
+    shown = " ".join(f"{level:+.3f}" for level in top[-10:])
     same = [f"{name} {found[bits - BITS[0]]:.2f}" for name, found in decibels.items()]
     text = (
-        f"levels from the middle up: {shown}{' …' * (levels.size > 20)}\n"
+        f"levels from the middle up: {'… ' * (top.size > 10)}{shown}\n"
         f"used {shares.min():.1%} to {shares.max():.1%}, entropy {entropy(shares):.3f} of "
         f"{np.log2(levels.size):.3f} bits\n"
         f"dB with {bits} bit{'s' * (bits > 1)}: {', '.join(same[:3])},\n{', '.join(same[3:])}"
