@@ -134,7 +134,7 @@ def _one_step_spec(w: np.ndarray, x: np.ndarray, y: float, rate: float) -> np.nd
 
 def _one_step_cases(rng: np.random.Generator) -> Iterator[tuple]:
     yield np.array([1.0, -3.0]), np.array([1.0, 1.0]), 1.0, 0.25
-    yield np.array([0.25, -0.75, 2.0]), np.array([1.0, 2.0, 0.0]), -1.0, 0.125
+    yield np.array([0.5, -1.5, 4.0]), np.array([1.0, 2.0, 0.0]), -1.0, 0.125
     yield rng.standard_normal(8), rng.standard_normal(8), 0.5, 0.1
 
 

@@ -67,7 +67,7 @@ def weights_in_training(bits: int = 2, epoch: int = 20, method: str = "straight-
                 points(start[changed], w_hat[changed], "error", "code changed"),
             ],
             Axis("weight before training", limits),
-            Axis("after", (-0.8, 0.8)),
+            Axis("weight after", (-0.8, 0.8)),
             height=230,
         ),
         Panel(
