@@ -104,40 +104,32 @@ class FloatFormat:
         self._refuse_nonsense()
 
     def _refuse_nonsense(self) -> None:
-        e, m, lowest = (
-            self.exponent_bits,
-            self.mantissa_bits,
-            self.min_exponent - self.mantissa_bits,
-        )
-        for wrong, why in (
-            (
-                self.specials == "ieee" and (e < 2 or m < 1),
-                "specials='ieee' takes the top exponent for infinity and NaN, which needs "
-                "exponent_bits >= 2 and mantissa_bits >= 1; use specials='finite' or 'fn'",
-            ),
-            (
-                self.specials == "fnuz" and not self.signed,
-                "specials='fnuz' stores NaN in the code of −0, which an unsigned format does not "
-                "have; use specials='fn'",
-            ),
-            (
-                self.signed and not self.subnormals,
-                "subnormals=False leaves no zero, which makes sense for unsigned scale formats "
-                "only; pass signed=False as well",
-            ),
-            (
-                self._max_code < (1 << m) * self.subnormals,
-                f"exponent_bits={e} and mantissa_bits={m} with specials={self.specials!r} leave "
-                "no normal number",
-            ),
-            (
-                lowest < -1074 or self.max_exponent > 1023,
-                f"bias={self.bias} gives values from 2^{lowest} to 2^{self.max_exponent}, beyond "
-                "the float64 range 2^-1074 … 2^1023",
-            ),
-        ):
-            if wrong:
-                raise ValueError(f"{self.name}: {why}")
+        if self.specials == "ieee" and (self.exponent_bits < 2 or self.mantissa_bits < 1):
+            raise ValueError(
+                f"{self.name}: specials='ieee' takes the top exponent for infinity and NaN, which "
+                "needs exponent_bits >= 2 and mantissa_bits >= 1; use specials='finite' or 'fn'"
+            )
+        if self.specials == "fnuz" and not self.signed:
+            raise ValueError(
+                f"{self.name}: specials='fnuz' stores NaN in the code of −0, which an unsigned "
+                "format does not have; use specials='fn'"
+            )
+        if not self.subnormals and self.signed:
+            raise ValueError(
+                f"{self.name}: subnormals=False leaves no zero, which makes sense for unsigned "
+                "scale formats only; pass signed=False as well"
+            )
+        if self._max_code < (1 << self.mantissa_bits) * self.subnormals:
+            raise ValueError(
+                f"{self.name}: exponent_bits={self.exponent_bits} and mantissa_bits="
+                f"{self.mantissa_bits} with specials={self.specials!r} leave no normal number"
+            )
+        lowest = self.min_exponent - self.mantissa_bits
+        if lowest < -1074 or self.max_exponent > 1023:
+            raise ValueError(
+                f"{self.name}: bias={self.bias} gives values from 2^{lowest} to "
+                f"2^{self.max_exponent}, beyond the float64 range 2^-1074 … 2^1023"
+            )
 
     # What follows from the parameters
 
@@ -546,7 +538,7 @@ class FloatFormat:
         """
         x = np.asarray(_as_real(x)[0], dtype=np.float64)
         least = -np.inf if self.signed else 0.0 if self.subnormals else 2.0**-1074
-        with np.errstate(over="ignore"):  # beside the largest float64 is infinity
+        with np.errstate(over="ignore", under="ignore"):  # beside the largest is infinity
             lower, upper = (np.maximum(np.nextafter(x, end), least) for end in (-np.inf, np.inf))
         below, above = self.round(lower, "down"), self.round(upper, "up")
         below, above = np.where(below < x, below, np.nan), np.where(above > x, above, np.nan)
