@@ -538,10 +538,10 @@ class FloatFormat:
         """
         x = np.asarray(_as_real(x)[0], dtype=np.float64)
         least = -np.inf if self.signed else 0.0 if self.subnormals else 2.0**-1074
-        with np.errstate(over="ignore", under="ignore"):  # beside the largest is infinity
+        with np.errstate(all="ignore"):  # beside the largest is infinity; signalling NaNs
             lower, upper = (np.maximum(np.nextafter(x, end), least) for end in (-np.inf, np.inf))
-        below, above = self.round(lower, "down"), self.round(upper, "up")
-        below, above = np.where(below < x, below, np.nan), np.where(above > x, above, np.nan)
+            below, above = self.round(lower, "down"), self.round(upper, "up")
+            below, above = np.where(below < x, below, np.nan), np.where(above > x, above, np.nan)
         return below + 0.0, above + 0.0  # no −0
 
     def explain(self, code: Any) -> str:
