@@ -68,7 +68,7 @@ _HEADINGS = ("", "bits/value", "SQNR, dB", "max error", "zeros kept", "levels us
 def _texts(record: Record) -> tuple[str, ...]:
     zeros = "none in x" if np.isnan(record.zeros_kept) else f"{100 * record.zeros_kept:.4g} %"
     return (
-        record.name,
+        str(record.name),
         f"{record.bits_per_value:.4g}",
         f"{record.sqnr_db:.2f}",
         f"{record.max_error:.3g}",
@@ -107,9 +107,13 @@ def compare(x: Any, recipes: Mapping[str, Quantizer] | Iterable[Quantizer]) -> T
     >>> table[1].name, table[1].levels_used
     ('NF4', 16)
     """
+    if isinstance(recipes, Quantizer):
+        raise TypeError(f"recipes must be a list or name → Quantizer; [{recipes!r}] is one")
     named = recipes.items() if isinstance(recipes, Mapping) else ((repr(r), r) for r in recipes)
     x, table = np.asarray(x), Table()
     for name, recipe in named:
+        if not isinstance(recipe, Quantizer):
+            raise TypeError(f"recipes are Quantizers, not {recipe!r}; call int_absmax(8), say")
         q = recipe.quantize(x)
         x_hat, book = q.dequantize(), recipe.codebook
         usage = metrics.code_usage(q.codes, 2**book.bits)

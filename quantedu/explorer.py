@@ -75,15 +75,19 @@ class Slider:
 class Choice:
     """One of several options, texts or numbers; `value`, by default the first, to begin with.
 
+    With buttons, all of them are seen at once, in a row, instead of in a list that opens.
+
     >>> Choice(["INT4", "NF4"], label="codebook").values
     ('INT4', 'NF4')
+    >>> Choice(["INT4", "NF4"], buttons=True).kind
+    'buttons'
     """
 
     options: Any
     value: Any = None
     label: str = ""
     unit: str = ""
-    kind: ClassVar[str] = "choice"
+    buttons: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(self.options))
@@ -91,6 +95,11 @@ class Choice:
             object.__setattr__(self, "value", self.options[0])
         if self.value not in self.options:
             raise ValueError(f"value={self.value!r} is none of the options {list(self.options)}")
+
+    @property
+    def kind(self) -> str:
+        """How the browser shows it."""
+        return "buttons" if self.buttons else "choice"
 
     @property
     def values(self) -> tuple[Any, ...]:

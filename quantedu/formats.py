@@ -652,11 +652,12 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _integer_in(what: str, value: object, low: int, high: int) -> int:
+def _integer_in(what: str, value: Any, low: int, high: int | None = None) -> int:
     """The value as a Python integer: a NumPy integer would overflow."""
-    if not (_is_integer(value) and low <= value <= high):  # type: ignore[operator]
-        raise ValueError(f"{what} must be an integer from {low} to {high}, not {value!r}")
-    return int(value)  # type: ignore[call-overload]
+    if not (_is_integer(value) and low <= value and (high is None or value <= high)):
+        span = f"from {low} on" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{what} must be an integer {span}, not {value!r}")
+    return int(value)
 
 
 def _require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:

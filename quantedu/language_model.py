@@ -44,6 +44,12 @@ class LanguageModel(Model):
     ------
     ValueError
         If a matrix is missing, is one too many, or has the wrong shape.
+
+    Examples
+    --------
+    >>> model = language_model()
+    >>> isinstance(model, LanguageModel), model.blocks == len(model.rescalable) // 4
+    (True, True)
     """
 
     tables: Mapping[str, np.ndarray]
@@ -64,6 +70,8 @@ class LanguageModel(Model):
                 f"there is no model of width {d}, {self.heads} heads and context {self.context}; "
                 "the width must be the heads times an even number"
             )
+        if not (self.rope_base > 0 and self.epsilon >= 0):
+            raise ValueError(f"{self.rope_base=} must be above 0, {self.epsilon=} not below")
         sizes = {"gate": (hidden, d), "up": (hidden, d), "down": (d, hidden)}
         norms = [f"block{b}.{norm}" for b in blocks for norm in ("attention_norm", "mlp_norm")]
         wanted: dict[str, tuple[int, ...]] = {
@@ -95,6 +103,11 @@ class LanguageModel(Model):
         Returns
         -------
         float32 [bytes, 256]; a window sees nothing of the one before it
+
+        Examples
+        --------
+        >>> language_model().forward("impor").shape
+        (5, 256)
         """
         data = _as_bytes(inputs)
         found = [self.logits(part) for part in _windows(data, self.context, 16)]
@@ -228,8 +241,10 @@ def language_model(path: Path | str | None = None) -> LanguageModel:
 
     Raises
     ------
+    OSError
+        If the file cannot be read.
     ValueError
-        If the file is damaged, cut short, or no model of this kind.
+        If it is damaged, cut short, no model of this kind, or of a newer one.
 
     Examples
     --------
@@ -256,7 +271,13 @@ def language_model(path: Path | str | None = None) -> LanguageModel:
     gains = {name: arrays.pop(name) for name in sorted(arrays) if name.endswith("norm")}
     order = {matrix: i for i, matrix in enumerate(MATRICES)}
     names = sorted(arrays, key=lambda n: (n.partition(".")[0], order.get(n.partition(".")[2], -1)))
-    return LanguageModel({n: arrays[n] for n in names}, tables, gains, **json.loads(about))
+    try:
+        return LanguageModel({n: arrays[n] for n in names}, tables, gains, **json.loads(about))
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path.name} says {about!r} of its model, which makes no sense here ({error}); get "
+            "it again, or a newer quantedu"
+        ) from error
 
 
 def held_out_text() -> bytes:
@@ -355,6 +376,7 @@ def sample(
         if rng is None or temperature == 0:
             written.append(int(logits.argmax()))
             continue
-        share = np.exp((logits - logits.max()) / temperature).cumsum()
+        with np.errstate(over="ignore"):  # −inf has probability 0
+            share = np.exp((logits - logits.max()) / temperature).cumsum()
         written.append(int(np.searchsorted(share, rng.random() * share[-1], side="right")))
     return bytes(written[length:]).decode(errors="replace")

@@ -281,7 +281,7 @@ def unpack(packed: Any, bits: int, count: int, order: str = "high_first") -> np.
     array([5, 6, 7], dtype=uint8)
     """
     _require_choice("order", order, ORDERS)
-    bits = _integer_in("bits", bits, 1, 8)
+    bits, count = _integer_in("bits", bits, 1, 8), _integer_in("count", count, 0)
     packed, needed = np.asarray(packed), packed_size(count, bits)
     if packed.dtype != np.uint8:
         raise TypeError(f"packed codes are uint8, not {packed.dtype}")

@@ -210,6 +210,8 @@ class Model:
 
 
 def _applied(recipe: Recipe, x: np.ndarray, name: str) -> np.ndarray:
+    x = x.view()
+    x.flags.writeable = False  # not even a recipe may change what was given
     changed = np.asarray(recipe(x), dtype=np.float32)
     if changed.shape != x.shape:
         raise ValueError(
@@ -273,8 +275,8 @@ class Network(Model):
 
     def accuracy(self, x: Any, labels: Any) -> float:
         """Which part of the inputs x [n, n_in] gets its label [n]: 0 … 1."""
-        scores = self.forward(x)
-        return float((scores.argmax(axis=-1) == _as_labels(labels, scores)).mean())
+        x, labels = self._examples(x, labels)
+        return float((self.predict(x) == labels).mean())
 
     def loss(self, x: Any, labels: Any) -> float:
         """The mean cross-entropy −ln softmax(scores)[label] over inputs x [n, n_in], in nats.
@@ -282,8 +284,27 @@ class Network(Model):
         >>> Network({"one": [[0], [0]]}, {"one": [0, 0]}).loss([[7]], [1])    # ln 2: no idea
         0.6931471824645996
         """
-        scores = self.forward(x)
-        return _cross_entropy(scores, _as_labels(labels, scores))[0]
+        x, labels = self._examples(x, labels)
+        return _cross_entropy(self.forward(x), labels)[0]
+
+    def _examples(self, x: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs [n, n_in] as float32, and their labels [n]; a ValueError says what is wrong."""
+        x, labels = np.asarray(x, dtype=np.float32), np.asarray(labels)
+        if x.ndim != 2 or not len(x):
+            raise ValueError(f"inputs must be [n, n_in], at least one; got shape {x.shape}")
+        if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels must be integers of shape {x.shape[:1]}, one for each input; "
+                f"got {labels.dtype} of shape {labels.shape}"
+            )
+        n_out = len([*self.biases.values()][-1])
+        wrong = (labels < 0) | (labels >= n_out)
+        if wrong.any():
+            raise ValueError(
+                f"labels must be 0 … {n_out - 1}; got {wrong.sum()} others, "
+                f"the first of them {labels[wrong][0]}"
+            )
+        return x, labels
 
     def gradients(self, x: Any, labels: Any) -> tuple[float, dict[str, np.ndarray]]:
         """The loss, and its derivative by every weight and bias: backpropagation written out.
@@ -314,13 +335,13 @@ class Network(Model):
         >>> found["one.bias"]    # softmax minus what is right
         array([ 0.5, -0.5], dtype=float32)
         """
-        y, passed = np.asarray(x, dtype=np.float32), []
+        (y, labels), passed = self._examples(x, labels), []
         for i, (name, weights) in enumerate(self.layers.items()):
             before = np.maximum(y, 0) if i else y
             into = self._entering(name, before)
             passed.append((name, weights, before, into))
             y = into @ weights.T + self.biases[name]
-        loss, error = _cross_entropy(y, _as_labels(labels, y))  # error: d loss / d y, [n, n_out]
+        loss, error = _cross_entropy(y, labels)  # error: d loss / d y, [n, n_out]
         found: dict[str, np.ndarray] = {}
         for name, weights, before, into in reversed(passed):
             found |= {f"{name}.bias": error.sum(axis=0), f"{name}.weight": error.T @ into}
@@ -346,7 +367,8 @@ class Network(Model):
         """
         names = [key.removesuffix(".weight") for key in parameters if key.endswith(".weight")]
         weights, biases = (
-            {name: parameters[f"{name}.{kind}"] for name in names} for kind in ("weight", "bias")
+            {name: parameters[key] for name in names if (key := f"{name}.{kind}") in parameters}
+            for kind in ("weight", "bias")
         )
         return cls(weights, biases, **options)
 
@@ -430,7 +452,7 @@ def train(
     >>> net.accuracy([[2, 1], [1, 2]], [1, 0])
     1.0
     """
-    x, labels = np.asarray(x, dtype=np.float32), np.asarray(labels)
+    x, labels = network._examples(x, labels)
     decay, activations = np.float32(options.pop("decay", 0)), network.activations
 
     def gradients(p: Parameters, rows: np.ndarray) -> tuple[float, Parameters]:
@@ -507,8 +529,8 @@ def descend(
             for name, g in found.items():
                 step, memory[name] = optimizer(g, memory.get(name), t + 1, rate * (1 - t / steps))
                 parameters[name] = parameters[name] - step
-    if not _finite(parameters.values(), steps, rate):
-        return good
+        if not _finite(parameters.values(), t + 1, rate):
+            return good
     if watch is not None:
         watch(epochs, parameters)
     return parameters
@@ -523,22 +545,6 @@ def _finite(numbers: Iterable[Any], t: int, rate: float) -> bool:
         )
         warnings.warn(message, RuntimeWarning, stacklevel=4)
     return good
-
-
-def _as_labels(labels: Any, scores: np.ndarray) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != scores.shape[:-1] or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels must be integers of shape {scores.shape[:-1]}, one for each input; "
-            f"got {labels.dtype} of shape {labels.shape}"
-        )
-    wrong = (labels < 0) | (labels >= scores.shape[-1])
-    if wrong.any():
-        raise ValueError(
-            f"labels must be 0 … {scores.shape[-1] - 1}; got {wrong.sum()} others, "
-            f"the first of them {labels[wrong][0]}"
-        )
-    return labels
 
 
 def _cross_entropy(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:

@@ -38,6 +38,11 @@ def plant_loud_channels(model: Any, layers: Iterable[str], channels: Any, factor
     channels : integer array, which input channels
     factor : above 0
 
+    Raises
+    ------
+    ValueError, IndexError
+        If a layer is unknown or cannot be rescaled, or has no such channel.
+
     Examples
     --------
     >>> from quantedu.networks import digits_network
@@ -48,11 +53,18 @@ def plant_loud_channels(model: Any, layers: Iterable[str], channels: Any, factor
     """
     if not (np.isfinite(factor) and factor > 0):
         raise ValueError(f"factor={factor} must be a finite number above 0")
-    divisors = {}
+    divisors, layers = {}, _named(layers) or ()
+    if unknown := sorted({*layers} - {*model.layers}):
+        raise ValueError(f"no layer {unknown}; this model has {list(model.layers)}")
     for name in layers:
         divisors[name] = np.ones(model.layers[name].shape[1], dtype=np.float32)
         divisors[name][channels] = 1 / factor
     return model.rescale_inputs(divisors)
+
+
+def _named(layers: Any) -> list[str] | None:
+    """Names that can be gone through more than once; None is all."""
+    return [layers] if isinstance(layers, str) else layers if layers is None else [*layers]
 
 
 # Observers
@@ -97,7 +109,8 @@ def observe_percentile(q: float = 99.9) -> Observer:
     """The observer that keeps what lies within the q-th percentile of |x|; what is larger, clips.
 
     With `scales.absmax` the scale is that of `scales.percentile(q)`. All values are kept until
-    the end (PyTorch's HistogramObserver keeps a histogram). Where the percentile is 0, all is kept.
+    the end (PyTorch's HistogramObserver keeps a histogram). Where the percentile, or the scale that
+    it would give, is 0, all is kept.
 
     >>> observe_percentile(50)([np.float32([[-1, 2, 300]])], None)
     array([[-1.,  2.]], dtype=float32)
@@ -107,8 +120,9 @@ def observe_percentile(q: float = 99.9) -> Observer:
 
     def observe(groups: list[np.ndarray], recipe: Any) -> np.ndarray:
         values = np.concatenate(groups, axis=1)
-        reached = np.percentile(np.abs(values), q, axis=1).astype(np.float32)
-        return _within(values, np.where(reached == 0, np.float32(np.inf), reached))
+        reached = np.percentile(np.abs(values), q, axis=1)
+        scale = np.float32(reached / (recipe.codebook.max if recipe else 1))
+        return _within(values, np.where(scale == 0, np.inf, reached).astype(np.float32))
 
     return observe
 
@@ -232,9 +246,9 @@ def calibrate(
             f"{recipe!r} has as many scales as inputs come; a fixed one needs axis=None, or axis=0 "
             "for each channel"
         )
-    if isinstance(batches, np.ndarray):
-        raise TypeError("batches must be a list of inputs, not one array; [x] is a single batch")
-    seen: dict[str, list[np.ndarray]] = {}
+    if isinstance(batches, (np.ndarray, str, bytes)):
+        raise TypeError("batches must be a list of inputs, not one input; [x] is a single batch")
+    seen, layers = dict[str, list[np.ndarray]](), _named(layers)
     for batch in batches:
         for name, x in model.record(batch, layers).items():
             if x.size:
@@ -267,6 +281,7 @@ def quantized(
     >>> quantized(net, np.round, np.floor).forward([[3.9, 1.5]])    # 1·3 − 2·1
     array([[1.]], dtype=float32)
     """
+    layers = _named(layers)
     if weights is not None:
         model = model.with_weights(weights, layers)
     return model if activations is None else model.with_activations(activations, layers)
@@ -329,7 +344,7 @@ def requantize(sums: Any, multiplier: Any, shift: Any) -> np.ndarray:
     >>> requantize([-10, 3, 4, 1000], *fixed_point(0.375))    # −3.75, 1.125, 1.5, 375
     array([ -4,   1,   2, 375])
     """
-    product = np.asarray(sums, dtype=np.int64) * multiplier
+    product = np.asarray(sums).astype(np.int64, casting="safe") * multiplier
     return (product + (np.int64(1) << (shift - 1))) >> shift
 
 
@@ -362,7 +377,12 @@ class IntegerLayer:
 
     def sums(self, codes: Any) -> np.ndarray:
         """What the layer adds up for codes [n, n_in]: int32 [n, n_out], exact."""
-        return np.asarray(codes, np.int32) @ self.weights.T.astype(np.int32) + self.bias
+        codes, n_in = np.asarray(codes), self.weights.shape[1]
+        if codes.shape[-1:] != (n_in,) or codes.dtype.kind not in "iu":
+            raise ValueError(
+                f"codes must be integers [n, {n_in}], not {codes.dtype} of shape {codes.shape}"
+            )
+        return codes.astype(np.int32) @ self.weights.T.astype(np.int32) + self.bias
 
     def __call__(self, codes: Any) -> np.ndarray:
         """The codes that enter the next layer: int32 [n, n_out]."""
@@ -387,7 +407,7 @@ class IntegerNetwork:
 
     def predict(self, x: Any) -> np.ndarray:
         """The class of each input x [n, n_in]: int64 [n]."""
-        return self.forward(x).argmax(axis=1)
+        return self.forward(x).argmax(axis=-1)
 
 
 def integer_network(
@@ -405,7 +425,7 @@ def integer_network(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a recipe is not of these; if a layer has no activations, or saw only zeros; if a sum
         could leave int32.
 
@@ -422,6 +442,11 @@ def integer_network(
     >>> isinstance(integers, IntegerNetwork), bool((integers.predict(x) == net.predict(x)).all())
     (True, True)
     """
+    if not isinstance(weights, Quantizer):
+        raise TypeError(f"weights must be a Quantizer, such as int_absmax(8), not {weights!r}")
+    of = activations.values() if isinstance(activations, Mapping) else [activations]
+    if wrong := [one for one in of if not isinstance(one, Static)]:
+        raise TypeError(f"activations must be name → Static, from calibrate, not {wrong[0]!r}")
     if missing := [name for name in network.layers if name not in activations]:
         raise ValueError(f"no activations for {missing}; calibrate all layers")
     for name, static in activations.items():
@@ -521,7 +546,7 @@ def smoothing(
             raise ValueError(f"{groups[name]} read the same input; give them the same alpha")
     heads = [group[0] for group in chosen]
     recorded = inputs if isinstance(inputs, Mapping) else model.record(inputs, heads)
-    if missing := sorted({*heads} - {*recorded}):
+    if missing := sorted(name for name in heads if not np.size(recorded.get(name, ()))):
         raise ValueError(f"nothing was recorded of {missing}; got {list(recorded)}")
     scales = {}
     for group, a in chosen.items():
@@ -569,7 +594,9 @@ def best_alpha(
     ['hidden2', 'output']
     """
     recorded = inputs if isinstance(inputs, Mapping) else model.record(inputs)
-    best: dict[str, float] = {}
+    best, alphas = dict[str, float](), [*alphas]
+    if not alphas:
+        raise ValueError("alphas is empty; give at least one number from 0 to 1")
     for group in model.rescalable:
         x, errors = recorded[group[0]], {}
         for a in alphas:

@@ -101,10 +101,23 @@ class Finetuned:
     ----------
     latent : the network of float32 weights that training moved; not needed any more
     tensors : name → QTensor, what is stored of the layers that were quantized
+
+    Examples
+    --------
+    >>> from quantedu.quantizers import int_absmax
+    >>> net = Network({"one": [[1.0, -0.5]]}, {"one": [0]})
+    >>> Finetuned(net, {"one": int_absmax(2).quantize(net.layers["one"])}).network.layers["one"]
+    array([[1., 0.]], dtype=float32)
     """
 
     latent: Network
     tensors: Mapping[str, QTensor]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+
+    def __reduce__(self) -> Any:  # a read-only mapping can be neither copied nor pickled
+        return Finetuned, (self.latent, dict(self.tensors))
 
     @property
     def network(self) -> Network:
@@ -134,6 +147,12 @@ def finetune(
         the scale that the recipe's rule finds, and learns it
     options : as for `quantedu.networks.descend`
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a recipe is no Quantizer, or one with a zero-point whose scale should be learned; if a
+        layer is unknown; if inputs and labels do not fit the network and each other.
+
     Examples
     --------
     >>> from quantedu.networks import initial
@@ -145,8 +164,10 @@ def finetune(
     >>> len(np.unique(done.network.layers["hidden1"])) <= 2**3
     True
     """
-    x, labels, kept = np.asarray(x, dtype=np.float32), np.asarray(labels), network.activations
+    (x, labels), kept = network._examples(x, labels), network.activations
     recipes = recipe if isinstance(recipe, Mapping) else dict.fromkeys(network.layers, recipe)
+    if wrong := [one for one in recipes.values() if not isinstance(one, Quantizer)]:
+        raise TypeError(f"recipes in training are Quantizers, not {wrong[0]!r}; int_absmax(4), say")
     network.with_weights(recipes)  # refuses unknown names
 
     def learned(p: Parameters, name: str) -> Any:
@@ -171,11 +192,17 @@ def finetune(
 
     start = dict(network.parameters)
     if learn_scales:
-        start |= {f"{n}.scale": one.fit(network.layers[n])[0] for n, one in recipes.items()}
+        for name, one in recipes.items():
+            start[f"{name}.scale"], zero_point = one.fit(network.layers[name])
+            if np.ndim(zero_point):
+                raise ValueError(
+                    f"a scale is learned without a zero-point, and {one!r} has one; int_absmax "
+                    "has none"
+                )
     found = descend(start, gradients, len(x), epochs, rng, **options)
     latent = Network.from_parameters(found, activations=kept)
     tensors = {
         name: one.quantize(latent.layers[name], learned(found, name))
         for name, one in recipes.items()
     }
-    return Finetuned(latent, MappingProxyType(tensors))
+    return Finetuned(latent, tensors)

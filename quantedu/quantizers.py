@@ -10,11 +10,13 @@ scale itself is stored. A `QTensor` is the result: codes, scales, and how to mak
 
 import dataclasses
 import functools
+import io
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -251,7 +253,7 @@ class Quantizer:
             used = self._fit(x, layout, center, self.encode_with)[0]
         codes = self._encode(x, layout, center, used, zero_point)
         integer = x.dtype.kind in "biu" or "int" in x.dtype.name  # "int4" is of `ml_dtypes`
-        dtype = np.dtype(np.float32) if integer else x.dtype
+        dtype = np.dtype(np.float32) if integer else x.dtype.newbyteorder("=")
         return QTensor(codes, recovered, zero_point, self, dtype, center, stored)
 
     def _check_zero_point(self, zero_point: Any, layout: Layout) -> Any:
@@ -594,7 +596,7 @@ scale_storage='E8M0'), 4.25 bits per value>
             "dtype": self.dtype.name,
             "recipe": _to_data(self.quantizer),
         }
-        text = np.frombuffer(json.dumps(header, default=int).encode(), np.uint8)
+        text = np.frombuffer(json.dumps(header, default=np.generic.item).encode(), np.uint8)
         parts: dict[str, Any] = {"header": text, **self.pack()}
         with open(path, "wb") as file:  # np.savez would add a suffix to a name
             np.savez(file, **parts)
@@ -610,8 +612,9 @@ scale_storage='E8M0'), 4.25 bits per value>
         ValueError
             If it is cut off, damaged, no file of `save`, or of a newer version.
         """
+        content = io.BytesIO(Path(path).read_bytes())  # from here on, no error is the disk's
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            with np.load(content, allow_pickle=False) as archive:
                 parts = {name: archive[name] for name in archive.files}
             header = json.loads(parts.pop("header").tobytes())
             if header["format"] != _FILE_FORMAT:
@@ -621,8 +624,6 @@ scale_storage='E8M0'), 4.25 bits per value>
                 home = np if hasattr(np, name) else import_module("ml_dtypes")
                 dtype = np.dtype(getattr(home, name))
                 return cls.unpack(parts, recipe, tuple(header["shape"]), dtype)
-        except OSError:
-            raise
         except Exception as error:  # whatever zipfile, NumPy and JSON make of other bytes
             raise ValueError(
                 f"{path} is no file of QTensor.save, or cut off, or damaged: {error!r}"

@@ -113,7 +113,7 @@ def affine_integers(x, bits, block_size):
     q, zero_points, x_hat = [], [], []
     for block in blocks([f32(value) for value in x], block_size):
         low, high = min(0.0, *map(float, block)), max(0.0, *map(float, block))
-        scale = f32((high - low) / (2**bits - 1))
+        scale = f32(float(f32(high - low)) / (2**bits - 1))  # rounded twice, as in PyTorch
         zero_point = round(-low / float(scale)) if scale else 0
         zero_points.append(max(0, min(2**bits - 1, zero_point)))
         for value in block:

@@ -82,3 +82,12 @@ def test_the_table_is_a_list_of_plain_records():
 def test_nothing_cannot_be_compared():
     with pytest.raises(ValueError, match="no entries"):
         qe.compare([], {"NF4": qe.nf4()})
+
+
+def test_one_recipe_alone_is_told_to_come_in_a_list():
+    with pytest.raises(TypeError, match=r"must be a list or name → Quantizer; \[Quantizer\(NF4"):
+        qe.compare(X, qe.nf4())
+
+
+def test_a_name_that_is_no_text_prints_all_the_same():
+    assert repr(qe.compare(X, {4: qe.nf4()})).splitlines()[1].startswith("4 ")

@@ -142,3 +142,9 @@ def test_close_allows_another_order_of_summation_and_no_more():
     assert close(0.6, 0.1 + 0.2 + 0.3)
     assert not close(0.6, 0.600001)
     assert not close(0.6, "x")
+
+
+def test_numpys_scalars_in_a_pair_are_shown_as_the_numbers_they_are():
+    pair = Exercise("pair", lambda: (1.0, 2.0), lambda rng: [()], ("",), "…")
+    assert "gives (1.5, 2)" in pair.check(lambda: (np.float64(1.5), np.int64(2))).message
+    assert "gives [1.5, 'a']" in pair.check(lambda: [np.float32(1.5), "a"]).message

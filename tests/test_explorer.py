@@ -98,6 +98,10 @@ def test_the_browser_gets_the_controls_as_texts():
     assert explorer._texts(Choice(["k-means", -1, 2**20])) == ["k-means", "−1", "1048576"]
 
 
+def test_a_choice_may_be_shown_as_a_row_of_buttons():
+    assert [Choice(["a", "b"], buttons=b).kind for b in (False, True)] == ["choice", "buttons"]
+
+
 # ---------------------------------------------------------------------- moving them
 
 

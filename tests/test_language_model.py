@@ -134,6 +134,19 @@ def test_sampling_with_and_without_the_cache_gives_the_same_text(temperature):
         assert len(texts[0].encode()) >= 24
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-300, 5e-324])
+def test_next_to_no_temperature_takes_the_likeliest_byte_and_does_not_overflow(temperature):
+    rng = np.random.default_rng(0)
+    assert sample(MODEL, "import o", 4, temperature, rng) == sample(MODEL, "import o", 4, 0)
+
+
+def test_sampling_up_to_the_last_byte_of_the_context_needs_no_cache_and_not_one_byte_more():
+    texts = [sample(MODEL, TEXT[:200], 56, 0, use_cache=use) for use in (True, False)]
+    assert texts[0] == texts[1]
+    with pytest.raises(ValueError, match="200 bytes and n=57 more must fit the context, 256"):
+        sample(MODEL, TEXT[:200], 57, 0)
+
+
 def test_logits_with_a_cache_are_those_without():
     codes = np.frombuffer(TEXT[:48], dtype=np.uint8).reshape(1, -1)
     cache = {}
@@ -255,6 +268,18 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path):
         (lambda: save_file(arrays, path), "holds something else"),
         (lambda: save_file(broken, path, about), r"NaN or infinity in \['block0.q'\]"),
         (lambda: save_file(fewer, path, about), "block3.up is missing"),
+        *(
+            (lambda text=text: save_file(arrays, path, {"quantedu.language_model": text}), says)
+            for text, says in {
+                "no JSON": "says 'no JSON' of its model, which makes no sense here",
+                "3": "must be a mapping",
+                '{"heads": 6}': "missing 1 required .* 'context'",
+                '{"heads": "6", "context": 256}': "get it again, or a newer quantedu",
+                '{"heads": 6, "context": 256, "experts": 4}': "'experts'.* a newer quantedu",
+                '{"heads": 6, "context": 256, "rope_base": "x"}': "makes no sense here",
+                '{"heads": 6, "context": 256, "rope_base": -1}': "rope_base=-1 must be above 0",
+            }.items()
+        ),
     ):
         write()
         with pytest.raises(ValueError, match=says):

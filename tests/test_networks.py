@@ -271,6 +271,25 @@ def test_labels_that_do_not_fit_are_refused(method, labels, message):
         getattr(two_layers(), method)(np.ones((2, 2)), labels)
 
 
+@pytest.mark.parametrize("shape", [(2,), (0, 2), (3, 1, 2)])
+@pytest.mark.parametrize("method", ["loss", "gradients", "accuracy"])
+def test_a_score_needs_inputs_in_rows_and_at_least_one(method, shape):
+    with pytest.raises(ValueError, match=r"must be \[n, n_in\], at least one; got shape \("):
+        getattr(two_layers(), method)(np.ones(shape), np.zeros(shape[:-1], int))
+
+
+def test_a_missing_bias_is_said_to_be_missing():
+    with pytest.raises(ValueError, match=r"same names .* got \['a'\] and \[\]"):
+        Network.from_parameters({"a.weight": [[1]]})
+
+
+def test_a_recipe_that_works_in_place_cannot_change_what_was_given():
+    x = np.full((1, 2), 2.0, dtype=np.float32)
+    with pytest.raises(ValueError, match="read-only"):
+        two_layers().with_activations(lambda z: np.multiply(z, 0, out=z)).forward(x)
+    assert (x == 2).all()
+
+
 def test_held_out_takes_one_fifth_of_each_digit():
     _, labels = load_digits(return_X_y=True)
     held = held_out(labels)
@@ -433,7 +452,44 @@ def test_training_with_nothing_to_go_by_is_refused(options):
     x, labels, _, _ = halves()
     arguments = {"epochs": 1, **options}
     with pytest.raises(ValueError, match=r"training needs n ≥ batch ≥ 1.*got n=200"):
-        train(two_layers(), x, labels, rng=np.random.default_rng(0), **arguments)
+        train(two_layers(), x, labels % 2, rng=np.random.default_rng(0), **arguments)
+
+
+@pytest.mark.parametrize("n", [199, 201])
+def test_training_does_not_leave_out_labels_without_a_word(n):
+    x, labels, _, _ = halves()
+    start = initial((64, 8, 10), np.random.default_rng(0))
+    with pytest.raises(ValueError, match=rf"shape \(200,\), one for each input; .*\({n},\)"):
+        train(start, x, np.resize(labels, n), 1, np.random.default_rng(1))
+
+
+def test_a_label_out_of_range_is_found_before_training_whatever_batch_it_is_in():
+    x, labels, _, _ = halves()
+    watched = []
+    with pytest.raises(ValueError, match="got 1 others, the first of them 10"):
+        train(
+            *(initial((64, 8, 10), np.random.default_rng(0)), x, np.append(labels[:-1], 10), 1),
+            np.random.default_rng(1),
+            watch=lambda *_: watched.append(1),
+        )
+    assert watched == []
+
+
+def test_weights_that_overflow_in_a_step_are_never_seen_by_the_next():
+    seen = []
+
+    def gradients(p, rows):
+        seen.append(p["p"])
+        return 0.0, {"p": np.full(1, 1e30, np.float32)}
+
+    with pytest.warns(RuntimeWarning, match="after 1 steps"):
+        found = descend(
+            *({"p": np.ones(1, np.float32)}, gradients, 8, 2, np.random.default_rng(0)),
+            batch=1,
+            rate=1e10,
+            optimizer=sgd,
+        )
+    assert len(seen) == found["p"] == 1
 
 
 def test_a_bar_on_stderr_is_shown_on_request_only(capsys):

@@ -120,6 +120,13 @@ def test_a_percentile_with_absmax_is_the_rule_of_scales(groups, q):
     np.testing.assert_allclose([scale for scale, _ in got], expected, rtol=1e-6, atol=1e-37)
 
 
+def test_a_percentile_whose_scale_would_underflow_keeps_all_as_the_rule_does():
+    values, recipe = np.float32([[1, 1e-45, 1e-45]]), qe.int_absmax(4)
+    ranges = ptq.observe_percentile(1)([values], recipe)
+    assert ranges.tolist() == [[float(f32(1e-45)), 1]]
+    assert pairs(recipe, ranges)[0][0] == scales.percentile(1)(values, recipe.codebook)[0]
+
+
 def test_the_hundredth_percentile_is_min_max():
     groups = [SEEN[:2].T, SEEN[2:].T]
     np.testing.assert_array_equal(
@@ -172,6 +179,17 @@ def test_only_the_named_layers_are_calibrated():
     assert list(ptq.calibrate(two_layers(), [[[1, 1]]], UINT8, layers=["b"])) == ["b"]
 
 
+def test_names_that_come_one_by_one_serve_every_batch_and_both_recipes():
+    one, batches = (n for n in ["a"]), [[[1.0, 1.0]], [[8.0, 1.0]]]
+    assert ptq.calibrate(two_layers(), batches, qe.int_absmax(8), layers=one)["a"].scale == f32(
+        8 / 127
+    )
+    both = ptq.quantized(two_layers(), np.round, np.floor, (n for n in ["a"]))
+    assert list(both.activations) == ["a"]
+    best = ptq.best_alpha(digits_network(), np.eye(64), ptq.SCHEMES["W8A8 per tensor"], iter([0.5]))
+    assert best == {"hidden2": 0.5, "output": 0.5}
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -214,6 +232,19 @@ def test_only_the_named_layers_are_calibrated():
             ValueError,
             r"cannot rescale what enters \['a'\]",
         ),
+        (
+            lambda: ptq.plant_loud_channels(two_layers(), ["c"], [0], 2),
+            ValueError,
+            r"no layer \['c'\]; this model has \['a', 'b'\]",
+        ),
+        (lambda: ptq.calibrate(two_layers(), "text", UINT8), TypeError, r"\[x\] is a single batch"),
+        (lambda: ptq.smoothing(two_layers(), np.ones((0, 2))), ValueError, "nothing was recorded"),
+        (
+            lambda: ptq.best_alpha(two_layers(), [[1, 1]], ptq.SCHEMES["W8A8 per tensor"], ()),
+            ValueError,
+            "alphas is empty",
+        ),
+        (lambda: ptq.requantize([1.5], *ptq.fixed_point(0.5)), TypeError, "Cannot cast"),
         (lambda: ptq.fixed_point([0.5, 0.0]), ValueError, "above 0 and below"),
         (lambda: ptq.fixed_point(2.0**31), ValueError, "above 0 and below"),
     ],
@@ -224,6 +255,11 @@ def test_what_cannot_be_done_is_said(call, error, message):
 
 
 # ---------------------------------------------------------------------- whole models
+
+
+def test_one_layer_may_be_named_without_a_list():
+    loud = ptq.plant_loud_channels(two_layers(), "b", [0], 2)
+    np.testing.assert_array_equal(loud.layers["b"][:, 0], two_layers().layers["b"][:, 0] / 2)
 
 
 def test_loud_channels_leave_the_function_as_it_was():
@@ -431,3 +467,23 @@ def digits_with(weights=None, activations=None, **changed):
 def test_what_integers_cannot_take_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((qe.int_absmax(8), UINT8), "must be name → Static, from calibrate, not Quantizer"),
+        ((qe.int_absmax(8), {"a": UINT8}), "must be name → Static, from calibrate, not Quantizer"),
+        ((np.round, {}), "weights must be a Quantizer, such as int_absmax"),
+    ],
+)
+def test_recipes_of_the_wrong_kind_are_refused_by_the_integer_network(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        ptq.integer_network(two_layers(), *arguments)
+
+
+@pytest.mark.parametrize("codes", [np.ones((1, 3), int), np.ones((1, 2)), 1])
+def test_codes_that_do_not_fit_an_integer_layer_are_refused(codes):
+    layer = ptq.IntegerLayer(np.int8([[1, -2]]), np.int32([3]), np.ones(1))
+    with pytest.raises(ValueError, match=r"codes must be integers \[n, 2\], not"):
+        layer.sums(codes)

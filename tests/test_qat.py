@@ -1,5 +1,7 @@
 """Going forward the network is quantized; going back, the gradient is what was published."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from quantedu.codebooks import FP4_BITSANDBYTES, integers, uniform
 from quantedu.networks import Network, adam, held_out, initial, sgd, train
-from quantedu.qat import fake_quantize, finetune
+from quantedu.qat import Finetuned, fake_quantize, finetune
 from quantedu.quantizers import Quantizer, int_absmax, int_affine, nf4
 from quantedu.scales import absmax, mean_abs, mse_best
 
@@ -255,6 +257,35 @@ def test_an_unknown_layer_is_refused(trained):
     x, labels, _, _ = digits()
     with pytest.raises(ValueError, match=r"no layer \['hidden9'\]"):
         finetune(trained, x, labels, 1, np.random.default_rng(0), {"hidden9": BINARY})
+
+
+def test_a_learned_scale_has_no_zero_point_and_says_so(trained):
+    x, labels, _, _ = digits()
+    with pytest.raises(ValueError, match=r"without a zero-point, and Quantizer\(UINT4, min_max\)"):
+        finetune(
+            *(trained, x, labels, 1, np.random.default_rng(0), int_affine(4)), learn_scales=True
+        )
+
+
+def test_training_quantizes_by_quantizers_only(trained):
+    x, labels, _, _ = digits()
+    with pytest.raises(TypeError, match="recipes in training are Quantizers, not <function round"):
+        finetune(trained, x, labels, 1, np.random.default_rng(0), np.round)
+
+
+def test_labels_that_do_not_fit_are_refused_before_finetuning(trained):
+    x, labels, _, _ = digits()
+    with pytest.raises(ValueError, match="one for each input"):
+        finetune(trained, x, np.append(labels, 0), 1, np.random.default_rng(0), int_absmax(4))
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_what_finetuning_gives_is_copied_and_pickled_and_as_frozen(trained, again):
+    done = Finetuned(trained, {"output": int_absmax(4).quantize(trained.layers["output"])})
+    _, _, unseen, _ = digits()
+    assert np.array_equal(again(done).network.forward(unseen), done.network.forward(unseen))
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        again(done).tensors["output"] = None
 
 
 def test_a_diverging_learned_scale_stops_with_the_last_good_one(trained):

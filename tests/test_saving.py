@@ -185,3 +185,33 @@ def test_an_affine_recipe_under_a_given_scale_stores_zero_points_of_0():
     assert q.zero_point.tolist() == [[0.0]]
     assert q.dequantize().tolist() == pytest.approx([0, 1, 2], abs=1e-6)
     assert same(QTensor.unpack(q.pack(), q.quantizer, (3,), np.float64), q)
+
+
+@pytest.mark.parametrize(
+    "rule", [scales.percentile(np.float32(99.9)), scales.mean_abs_above(np.float32(0.7))]
+)
+def test_a_float32_parameter_of_a_rule_is_not_cut_to_an_integer(tmp_path, rule):
+    q = Quantizer(INT8, rule).quantize(gaussian(10))
+    q.save(tmp_path / "q.npz")
+    assert QTensor.load(tmp_path / "q.npz").quantizer == q.quantizer
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8"])
+def test_the_other_byte_order_is_made_the_machines_own(tmp_path, dtype):
+    q = nf4().quantize(gaussian(100).astype(dtype))
+    assert q.dtype.isnative
+    q.save(tmp_path / "q.npz")
+    assert same(q, QTensor.load(tmp_path / "q.npz"))
+
+
+def test_any_flipped_bit_gives_the_same_tensor_or_a_value_error(tmp_path):
+    path, q = tmp_path / "q.npz", int_affine(4, block_size=8).quantize(gaussian(40))
+    q.save(path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        try:
+            again = QTensor.load(path)
+        except ValueError:
+            continue
+        assert same(q, again), place

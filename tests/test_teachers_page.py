@@ -31,7 +31,7 @@ def test_the_table_has_every_chapter_in_order():
 def test_question_and_minutes_are_those_of_the_chapter(path):
     question, _, minutes, *_ = (part.strip() for part in dict(ROWS)[path.name[:2]].split("|"))
     said = first_cell(path.name[:2])
-    words = {10: "ten"}
+    words = {10: "ten", 15: "fifteen"}
     assert re.search(rf"\b({minutes}|{words.get(int(minutes), '-')}) minutes", said), minutes
     title = said.partition("\n")[0].lower()
     assert question.lower() in title, title

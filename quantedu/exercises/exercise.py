@@ -165,4 +165,6 @@ def _short(value: Any) -> str:
         return "nan" if math.isnan(value) else repr(float(value))
     if isinstance(value, np.generic):
         return repr(value.item())
+    if type(value) in (list, tuple) and any(isinstance(v, np.generic) for v in value):
+        return repr(type(value)(v.item() if isinstance(v, np.generic) else v for v in value))
     return repr(value)

@@ -73,11 +73,12 @@ def squeezed(weights: str = "16 bits, FP16") -> Scene:
         ),
         y=Axis("bits per byte of text it never saw", limits=(0, 9.5)),
     )
-    words = f"{records()['prompt']}▸{here['text']}"
+    words = _shown(f"{records()['prompt']}▸{here['text']}").split("\n")[:6]
+    words[-1] += " …"
+    words += [" "] * (6 - len(words))  # the page must not jump from one to the next
     stored = f"{here['bits_per_weight']:g} bits a weight, scales included. Going on at ▸, it writes"
-    return Scene(
-        f"{weights}: {score:.3f} bits per byte{than}", panel, f"{stored}\n\n{_shown(words)}"
-    )
+    title = f"{weights}: {score:.3f} bits per byte{than}"
+    return Scene(title, panel, "\n".join([stored, "", *words]))
 
 
 def damage(x: Any, formats: Sequence[FloatFormat]) -> Scene:

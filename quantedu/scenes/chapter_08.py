@@ -11,7 +11,7 @@ from quantedu.quantizers import int_affine
 from quantedu.sketch import Axis, Panel, Scene, bars, hline, line, points, ticks, vline
 
 
-def split_error(x: Any, thresholds: Any, bits: int) -> np.ndarray:
+def split_error(x: Any, thresholds: Any, bits: int, sums: np.ndarray | None = None) -> np.ndarray:
     """Mean squared error of values that are cut at a threshold: from rounding, from clipping.
 
     The levels are threshold · k / (2^bits − 1), k = 0 …; what is above the threshold becomes it.
@@ -20,6 +20,7 @@ def split_error(x: Any, thresholds: Any, bits: int) -> np.ndarray:
     ----------
     x : array, no entry below 0, sorted
     thresholds : [k], above 0
+    sums : `running_sums(x)`, for whoever asks more than once
 
     Returns
     -------
@@ -31,9 +32,8 @@ def split_error(x: Any, thresholds: Any, bits: int) -> np.ndarray:
     array([[0.16],
            [4.  ]])
     """
-    x = np.asarray(x, dtype=np.float64)
-    sums = np.zeros((2, x.size + 1))
-    np.cumsum([x, x * x], axis=1, out=sums[:, 1:])
+    x = np.asarray(x)
+    sums = running_sums(x) if sums is None else sums
     found = []
     for t in np.asarray(thresholds, dtype=np.float64):
         levels = t * np.arange(2**bits) / (2**bits - 1)
@@ -44,6 +44,19 @@ def split_error(x: Any, thresholds: Any, bits: int) -> np.ndarray:
         error = square - 2 * level * total + level**2 * np.diff(cuts)
         found.append([error[:-1].sum(), error[-1]])
     return np.maximum(np.transpose(found), 0) / x.size
+
+
+def running_sums(x: Any) -> np.ndarray:
+    """The sums of the first k values and of their squares, k = 0 … size: float64 [2, size + 1].
+
+    >>> running_sums([1, 3])
+    array([[ 0.,  1.,  4.],
+           [ 0.,  1., 10.]])
+    """
+    x = np.asarray(x, dtype=np.float64)
+    sums = np.zeros((2, x.size + 1))
+    np.cumsum([x, x * x], axis=1, out=sums[:, 1:])
+    return sums
 
 
 def clipping(
@@ -61,38 +74,46 @@ def clipping(
 
     Parameters
     ----------
-    model : of the protocol, with its weights as they are to be used, and `forward` and `loss`
+    model : of the protocol, with its weights as they are to be used; `forward` gives scores
     seen : name → float32 [n, n_in], what entered each layer in calibration (`record`)
     images, labels : what the score is taken on
     layer : the one that is drawn; its inputs have to be 0 or more
     bits_offered : for which the curves are computed at once, so that a slider need not wait
     """
-    x = np.sort(seen[layer], axis=None)
+    ordered = {name: np.sort(values, axis=None) for name, values in seen.items()}
+    x = ordered[layer]
+    sums = running_sums(x)
     labels, top = np.asarray(labels), float(x[-1])
     across = Axis(f"what enters {layer}, and where it is cut", (0.25, 1.1 * top), log=2)
     bins = np.geomspace(0.25, top, 49)
     count = np.histogram(x, bins)[0]
     thresholds = np.geomspace(0.5, top, 100)
-    alone = model.loss(images, labels)
+
+    def score(of: Any) -> tuple[float, int]:
+        """Cross-entropy, and how many images are read; the network runs once for both."""
+        scores = of.forward(images).astype(np.float64)
+        true = scores[np.arange(labels.size), labels]
+        right = scores.argmax(axis=1) == labels
+        return float(np.mean(np.logaddexp.reduce(scores, axis=1) - true)), int(right.sum())
+
+    alone = score(model)[0]
 
     @functools.cache
     def errors(bits: int) -> np.ndarray:
-        return split_error(x, thresholds, bits)
+        return split_error(x, thresholds, bits, sums)
 
     @functools.cache
     def ranges(percentile: float) -> dict[str, np.ndarray]:
         """What is kept of each layer's input, at any number of bits."""
         observer = observe_percentile(percentile)
-        return {name: observer([a.reshape(1, -1)], int_affine()) for name, a in seen.items()}
+        return {name: observer([a[None]], int_affine()) for name, a in ordered.items()}
 
     @functools.cache
     def scored(percentile: float, bits: int) -> tuple[float, float, int]:
         """Threshold of the layer drawn, cross-entropy, and how many images are read."""
         recipe, found = int_affine(bits), ranges(percentile)
         static = {name: Static(recipe, *recipe.fit(kept)) for name, kept in found.items()}
-        cut = quantized(model, activations=static)
-        right = int((cut.forward(images).argmax(axis=1) == labels).sum())
-        return float(found[layer][0, 1]), cut.loss(images, labels), right
+        return float(found[layer][0, 1]), *score(quantized(model, activations=static))
 
     @functools.cache
     def scores(bits: int) -> np.ndarray:
@@ -104,7 +125,7 @@ def clipping(
     def scene(percentile: float = 98.0, bits: int = 4) -> Scene:
         """What the percentile keeps, what that costs this layer, and the whole model."""
         threshold, loss, right = scored(percentile, bits)
-        rounding, clipped = split_error(x, [threshold], bits)[:, 0]
+        rounding, clipped = split_error(x, [threshold], bits, sums)[:, 0]
         cut = bins[:-1] >= threshold
         height = np.log10(np.maximum(count, 0.5)) - np.log10(0.5)
         levels = threshold * np.arange(1, 2**bits) / (2**bits - 1)

@@ -58,7 +58,7 @@ def loudness(
 
     Examples
     --------
-    >>> loudness(alpha=1.0).panels[0].marks[1].y.max().round(3)
+    >>> round(float(loudness(alpha=1.0).panels[0].marks[1].y.max()), 3)
     1.0
     """
     if scheme not in (swept := records()["swept"]):

@@ -165,6 +165,14 @@ function control({ kind, label, texts }, moved) {
     const list = el("select", { onchange: () => moved(Number(list.value)) }, ...options);
     return { node: el("label", {}, `${label} `, list), put: (at) => (list.value = at) };
   }
+  if (kind === "buttons") {
+    const name = newId();
+    const radio = (i) => el("input", { type: "radio", name, value: i, onchange: () => moved(i) });
+    const labels = texts.map((text, i) => el("label", {}, radio(i), ` ${text}`));
+    const row = el("span", { class: "qe-options" }, ...labels);
+    const node = el("div", { class: "qe-buttons", role: "radiogroup", "aria-label": label }, `${label} `, row);
+    return { node, put: (at) => (labels[at].firstChild.checked = true) };
+  }
   if (kind === "toggle") {
     const box = el("input", { type: "checkbox", onchange: () => moved(Number(box.checked)) });
     return { node: el("label", {}, box, ` ${label}`), put: (at) => (box.checked = at === 1) };

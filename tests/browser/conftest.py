@@ -46,6 +46,37 @@ SAYS = """async code => {
     await future.done;
     return said.trim();
 }"""
+CONTRASTS = """() => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const painted = colors => {
+        canvas.clearRect(0, 0, 1, 1);
+        for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    };
+    const luminance = rgb => rgb.map(c => c / 255)
+        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const found = [];
+    for (const node of document.querySelectorAll('.qe *')) {
+        const texts = [...node.childNodes].filter(child => child.nodeType === Node.TEXT_NODE);
+        const text = node.value ?? texts.map(child => child.data).join('').trim();
+        if (!text || node.matches('option, [type=radio], [type=range]')) continue;
+        const stack = [];
+        for (let one = node; one; one = one.parentElement)
+            stack.unshift(getComputedStyle(one).backgroundColor);
+        const [back, front] = [painted(stack), painted([...stack, getComputedStyle(node).color])];
+        const [low, high] = [luminance(back), luminance(front)].sort((a, b) => a - b);
+        found.push([(high + 0.05) / (low + 0.05), node.className, text]);
+    }
+    return found;
+}"""
+TOO_WIDE = """() => [...document.querySelectorAll(
+    '.jp-OutputArea :is(img, .qe, .qe *), .jp-RenderedMarkdown :is(img, pre)'
+)].filter(node => {
+    const box = node.getBoundingClientRect();
+    const scrolls = node.closest('pre') || node.matches('path, pattern, .qe :is(svg, svg *)');
+    return box.width && !scrolls && (box.right > innerWidth + 1 || box.left < -1);
+}).map(node => `${node.tagName} ${node.className} ${node.textContent.slice(0, 40)}`)"""
 IDLE = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 READY = "() => window.jupyterapp?.shell?.currentWidget?.context?.isReady"
 
@@ -196,6 +227,14 @@ class Lab:
         )
         light = "true" if "Light" in name else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+
+    def contrasts(self):
+        """[contrast, class, text] of every text in a widget, against what lies behind it."""
+        return self.page.evaluate(CONTRASTS)
+
+    def too_wide(self):
+        """Pictures and parts of widgets that reach beyond the window."""
+        return self.page.evaluate(TOO_WIDE)
 
     def close(self):
         with contextlib.suppress(Exception):  # the kernel goes with the server at the latest

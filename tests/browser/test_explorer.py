@@ -51,6 +51,13 @@ logarithmic = Panel(many, Axis("x", (0.001, 2.5), 10), Axis("y", (0.0001, 9), 10
 panels = [logarithmic, Panel(many), Panel([])]
 Explorer(lambda: Scene("Every mark, in every role", panels, "all of them", 2))
 """,
+    """
+def power(weights):
+    return Scene(f"{weights} bits", Panel(line([0, 1], [0, weights])), f"w {weights}")
+
+row = Explorer(power, weights=Choice([16, 8, 4, 2], unit="bits", buttons=True))
+row
+""",
 ]
 RESET = "pause = 0; w.set(n=2, kind='sine', fill=False); calls.clear()"
 
@@ -128,6 +135,25 @@ def test_lists_and_boxes_change_the_picture(book, explorer, expect):
     expect(explorer.locator(".qe-area").first).to_be_attached()
     expect(explorer.get_by_role("img").first).to_have_accessible_name("picture: y, x, area, wave")
     assert book.says("print(w.value)") == "{'n': 2, 'kind': 'cosine', 'fill': True}"
+
+
+def test_a_row_of_buttons_is_clicked_and_walked_by_keyboard(book, expect):
+    group = book.page.get_by_role("group", name="explorer: weights")
+    row = group.get_by_role("radiogroup", name="weights")
+    buttons = row.get_by_role("radio")
+    expect(buttons).to_have_count(4)
+    row.get_by_text("4 bits").click()
+    expect(group.locator(".qe-text")).to_have_text("w 4")
+    cell = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
+    active = book.page.evaluate(cell)
+    for key, bits in (("ArrowRight", 2), ("ArrowRight", 16), ("ArrowDown", 8), ("ArrowUp", 16)):
+        book.page.keyboard.press(key)
+        expect(group.locator(".qe-text")).to_have_text(f"w {bits}")
+        expect(row.get_by_role("radio", name=f"{bits} bits")).to_be_checked()
+        assert book.says("print(row.value)") == f"{{'weights': {bits}}}"
+    assert book.page.evaluate(cell) == active
+    book.says("row.set(weights=8)")
+    expect(row.get_by_role("radio", name="8 bits")).to_be_checked()
 
 
 def test_python_moves_the_controls(book, explorer, expect):
@@ -214,6 +240,36 @@ def test_what_the_function_raises_is_said_and_the_picture_stays(book, explorer, 
     book.page.keyboard.press("ArrowLeft")
     expect(alert).to_be_empty()
     expect(explorer.locator(".qe-text")).to_have_text("n 8")
+
+
+EVENTS = """async seed => {
+    const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+    const frame = document.querySelector('.qe:has(.qe-panels)');
+    for (let i = 0; i < 200; i++) {
+        const controls = [...frame.querySelectorAll('input, select')];
+        const control = controls[Math.floor(random() * controls.length)];
+        if (control.type === 'checkbox') control.click();
+        else if (control.tagName === 'SELECT') {
+            control.selectedIndex = Math.floor(random() * control.options.length);
+            control.dispatchEvent(new Event('change', {bubbles: true}));
+        } else {
+            control.value = Math.floor(random() * 8);
+            control.dispatchEvent(new Event('input', {bubbles: true}));
+        }
+        await new Promise(done => setTimeout(done, 15 * random()));
+    }
+}"""
+
+
+def test_after_200_random_events_python_and_the_browser_agree(book, explorer, expect):
+    book.page.evaluate(EVENTS, 7)
+    book.page.wait_for_timeout(700)
+    book.wait_idle()
+    value = eval(book.says("print(w.value)"))
+    expect(explorer.locator(".qe-text")).to_have_text(f"n {value['n']}")
+    expect(explorer.get_by_role("slider")).to_have_js_property("value", str(value["n"] - 1))
+    expect(explorer.locator("option:checked")).to_have_text(value["kind"])
+    expect(explorer.get_by_role("checkbox")).to_be_checked(checked=value["fill"])
 
 
 CUT = """() => [...document.querySelectorAll('.qe')].flatMap(frame => {

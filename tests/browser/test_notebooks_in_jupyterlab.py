@@ -26,6 +26,12 @@ def test_the_notebook_runs_and_shows_its_widgets(lab, path):
         "count => document.querySelectorAll('.qe').length >= count", arg=widgets
     )
     move_every_slider(book.page)
+    book.page.set_viewport_size({"width": 800, "height": 1000})
+    book.page.wait_for_timeout(300)
+    assert book.too_wide() == []
+    book.theme("JupyterLab Dark")
+    book.page.wait_for_timeout(300)  # the theme's style sheet arrives after its name
+    assert [one for one in book.contrasts() if one[0] < 4.5] == []
     assert book.errors == []
 
 
@@ -44,3 +50,9 @@ def move_every_slider(page):
                 "([i, drawn]) => document.querySelectorAll('.qe-panels')[i].innerHTML !== drawn",
                 arg=[i, drawn],
             )
+
+
+def test_what_is_wider_than_the_window_is_found(lab):
+    show = "display(HTML('<div class=qe style=\"width: 3000px\">a</div>'))"
+    book = lab(["from IPython.display import HTML, display\n" + show], width=800)
+    assert "DIV qe a" in book.too_wide()

@@ -229,32 +229,6 @@ def test_neighbours_are_one_click_away(inspector, expect):
     expect(inspector.get_by_role("button", name="next above")).to_be_disabled()
 
 
-CONTRASTS = """() => {
-    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-    const painted = colors => {
-        canvas.clearRect(0, 0, 1, 1);
-        for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
-        return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-    };
-    const luminance = rgb => rgb.map(c => c / 255)
-        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-    const found = [];
-    for (const node of document.querySelectorAll('.qe *')) {
-        const texts = [...node.childNodes].filter(child => child.nodeType === Node.TEXT_NODE);
-        const text = node.value ?? texts.map(child => child.data).join('').trim();
-        if (!text || node.matches('option, [type=radio], [type=range]')) continue;
-        const stack = [];
-        for (let one = node; one; one = one.parentElement)
-            stack.unshift(getComputedStyle(one).backgroundColor);
-        const [back, front] = [painted(stack), painted([...stack, getComputedStyle(node).color])];
-        const [low, high] = [luminance(back), luminance(front)].sort((a, b) => a - b);
-        found.push([(high + 0.05) / (low + 0.05), node.className, text]);
-    }
-    return found;
-}"""
-
-
 @pytest.mark.parametrize(
     "theme", ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"]
 )
@@ -269,7 +243,7 @@ def test_text_stands_out_in_every_theme(book, inspector, expect, theme):
         "() => getComputedStyle(document.querySelector('.qe')).backgroundColor"
     )
     assert (max(map(float, re.findall(r"[\d.]+", background)[:3])) < 100) == dark
-    found = book.page.evaluate(CONTRASTS)
+    found = book.contrasts()
     book.theme("JupyterLab Light")
     assert len(found) > 80
     assert [one for one in found if one[0] < 4.5] == []
@@ -342,3 +316,36 @@ def test_a_notebook_without_a_kernel_shows_the_pictures(lab, expect):
     assert base64.b64decode(cells[1].outputs[0].data["image/png"]).startswith(b"\x89PNG")
     expect(book.page.locator(".jp-OutputArea").last).to_contain_text("Predict Why?")
     assert book.errors == []
+
+
+EVENTS = """async seed => {
+    const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+    const frame = document.querySelector('[aria-label="bit inspector"]');
+    for (let i = 0; i < 200; i++) {
+        const bits = [...frame.querySelectorAll('.qe-bit')];
+        const bit = bits[Math.floor(random() * bits.length)];
+        if (random() < 0.8) {
+            const press = {bubbles: true, button: 0, buttons: 1, pointerType: 'mouse'};
+            bit.dispatchEvent(new PointerEvent('pointerdown', press));
+            window.dispatchEvent(new PointerEvent('pointerup', press));
+        } else {
+            const box = frame.querySelector('input');
+            const texts = ['0.1', '-inf', '1/3', '7', 'abc', '0x3', '65520'];
+            box.value = texts[Math.floor(random() * 7)];
+            box.dispatchEvent(new Event('change', {bubbles: true}));
+        }
+        await new Promise(done => setTimeout(done, 15 * random()));
+    }
+}"""
+
+
+def test_after_200_random_events_python_and_the_browser_agree(book, inspector, expect):
+    book.page.evaluate(EVENTS, 7)
+    book.page.wait_for_timeout(500)
+    book.wait_idle()
+    code = int(book.says("print(w.code)"))
+    pressed = inspector.locator(".qe-bit").evaluate_all(
+        "bits => bits.map(bit => bit.getAttribute('aria-pressed') === 'true' ? '1' : '0').join('')"
+    )
+    assert int(pressed, 2) == code
+    expect(inspector.locator(".qe-value")).to_have_text(book.says("print(w.view['value'])"))
