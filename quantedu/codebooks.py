@@ -25,7 +25,8 @@ from quantedu.formats import (
     _by_chunks,
     _carry_table,
     _first,
-    _is_integer,
+    _integer_in,
+    _pairs,
     _require_choice,
     _take_pairs,
 )
@@ -106,11 +107,8 @@ class Codebook:
         thresholds = np.where(zeros, np.float32(0), thresholds) + np.float32(0)
         thresholds = np.maximum.accumulate(thresholds)  # between equal levels one may be lower
         thresholds = np.where(zeros, np.float32(-0.0), thresholds)
-        for name, array in (
-            ("levels", levels),
-            ("thresholds", thresholds),
-            ("codes_by_rank", codes),
-        ):
+        arrays = {"levels": levels, "thresholds": thresholds, "codes_by_rank": codes}
+        for name, array in arrays.items():
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
@@ -262,12 +260,16 @@ class Codebook:
         array([-8.,  3.], dtype=float32)
         """
         if size >= _TABULATE_FROM:
-            return functools.partial(_take_pairs, _pair_table(self))
+            return functools.partial(_take_pairs, self._level_pairs)
 
         def fill(codes: np.ndarray, out: np.ndarray) -> None:
             out[...] = self.levels[codes]
 
         return fill
+
+    @functools.cached_property
+    def _level_pairs(self) -> np.ndarray:
+        return _pairs(self.levels)
 
     def check_codes(self, codes: Any) -> np.ndarray:
         """The codes as an integer array, refused where one is none of this codebook's.
@@ -351,13 +353,6 @@ def _lookup(codebook: Codebook) -> Callable[[np.ndarray, np.ndarray], None] | No
     return lookup
 
 
-@functools.lru_cache(maxsize=64)
-def _pair_table(codebook: Codebook) -> np.ndarray:
-    """The levels of two codes in a row, as complex64, for each two bytes read as one number."""
-    pairs = np.arange((len(codebook.levels) - 1) * 257 + 1, dtype="<u2").view(np.uint8)
-    return np.resize(codebook.levels, 256)[pairs].view(np.complex64)
-
-
 # The codebooks
 
 
@@ -379,10 +374,7 @@ def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     >>> integers(4, signed=False).max, integers(4, narrow=True).min
     (15.0, -7.0)
     """
-    lowest = 2 if signed else 1
-    if not (_is_integer(bits) and lowest <= bits <= 8):
-        raise ValueError(f"bits must be an integer from {lowest} to 8, not {bits!r}")
-    bits = int(bits)  # a NumPy integer would overflow
+    bits = _integer_in("bits", bits, 1 + signed, 8)
     if narrow and not signed:
         raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
     levels = np.arange(2.0**bits)
@@ -460,9 +452,7 @@ def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = 
     >>> normal_float(4, symmetric=True).levels[[0, 7, 8, 15]]
     array([-1.,  0.,  0.,  1.], dtype=float32)
     """
-    if not (_is_integer(bits) and 2 <= bits <= 8):
-        raise ValueError(f"bits must be an integer from 2 to 8, not {bits!r}")
-    bits = int(bits)
+    bits = _integer_in("bits", bits, 2, 8)
     name = f"NF{bits}{' symmetric' if symmetric else ''}"
     if offset is None:
         exact = (1 - 1 / (2 * (2**bits - 1)) + 1 - 1 / (2 * 2**bits)) / 2
@@ -514,11 +504,8 @@ def _dynamic8() -> Codebook:
     array([-9.9296874e-01, -5.5000004e-07,  0.0000000e+00,  5.5000004e-07,
             1.0000000e+00], dtype=float32)
     """
-    middles = [
-        np.float32(10.0 ** (i - 6)) * _midpoints(_linspace(0.1, 1, 2**i + 1), np.float32)
-        for i in range(7)
-    ]
-    positive = np.concatenate(middles)
+    parts = [_midpoints(_linspace(0.1, 1, 2**i + 1), np.float32) for i in range(7)]
+    positive = np.concatenate([np.float32(10.0 ** (i - 6)) * x for i, x in enumerate(parts)])
     levels = np.sort(np.concatenate([-positive, positive, np.array([0, 1], dtype=np.float32)]))
     return Codebook("dynamic 8-bit", levels, thresholds=_midpoints(levels, np.float32))
 
@@ -549,9 +536,8 @@ def uniform(bits: int) -> Codebook:
     >>> uniform(2).levels
     array([-1.        , -0.33333334,  0.33333334,  1.        ], dtype=float32)
     """
-    if not (_is_integer(bits) and 1 <= bits <= 8):
-        raise ValueError(f"bits must be an integer from 1 to 8, not {bits!r}")
-    return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2 ** int(bits)))
+    bits = _integer_in("bits", bits, 1, 8)
+    return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2**bits))
 
 
 @functools.cache
@@ -601,16 +587,15 @@ def log2(bits: int, zero: bool = True) -> Codebook:
     >>> log2(3, zero=False).decode(log2(3, zero=False).encode([0.0, 0.7, 0.71]))
     array([0.125, 0.5  , 1.   ], dtype=float32)
     """
-    if not (_is_integer(bits) and 1 + zero <= bits <= 8):
-        raise ValueError(f"bits must be an integer from {1 + zero} to 8, not {bits!r}")
-    powers = 2.0 ** np.arange(zero - 2 ** (int(bits) - 1) + 1, 1)
+    bits = _integer_in("bits", bits, 1 + zero, 8)
+    powers = 2.0 ** np.arange(zero - 2 ** (bits - 1) + 1, 1)
     cuts = np.concatenate([[powers[0] / 2] * zero, 2**0.5 * powers[:-1]])
     positive, negative = ([0.0], [np.nan]) if zero else ([], [])
     levels = np.concatenate([positive, powers, negative, -powers])
     middle = [] if zero else [0.0]
     both = np.concatenate([-cuts[::-1], middle, cuts])
     up = np.arange(both.size) < (both.size + 1) // 2  # ties: away from −x to 0, and 0 is positive
-    name = f"log2 {int(bits)}-bit{'' if zero else ' without 0'}"
+    name = f"log2 {bits}-bit{'' if zero else ' without 0'}"
     return Codebook(name, levels, thresholds=_at_most(both, up))
 
 
@@ -656,8 +641,7 @@ def lloyd_max(
     >>> lloyd_max([0.0, 1.0, 1.0, 5.0, 6.0, 7.0], bits=1).levels
     array([0.6666667, 6.       ], dtype=float32)
     """
-    if not (_is_integer(bits) and 1 <= bits <= 8):
-        raise ValueError(f"bits must be an integer from 1 to 8, not {bits!r}")
+    bits = _integer_in("bits", bits, 1, 8)
     if callable(data):
         edges = np.linspace(*span, 2**16 + 1)
         x = (edges[1:] + edges[:-1]) / 2
@@ -667,7 +651,7 @@ def lloyd_max(
         weight = count.astype(np.float64)
     if not (np.isfinite([x, weight]).all() and np.all(weight >= 0) and weight.sum() > 0):
         raise ValueError("lloyd_max needs at least one sample or a density above 0, all finite")
-    name, n = f"Lloyd–Max {int(bits)}-bit", min(2 ** int(bits), np.count_nonzero(weight))
+    name, n = f"Lloyd–Max {bits}-bit", min(2**bits, np.count_nonzero(weight))
     if not callable(data) and n == x.size:
         return Codebook(name, x)
     mass, moment = (np.concatenate([[0], np.cumsum(w)]) for w in (weight, weight * x))

@@ -80,12 +80,18 @@ class FloatFormat:
         if not (isinstance(self.name, str) and self.name):
             raise TypeError(f"name must be a non-empty string, not {self.name!r}")
         _require_choice("specials", self.specials, SPECIALS)
-        for field, low, high in (("exponent_bits", 1, 11), ("mantissa_bits", 0, 52)):
+        for field, low, high in (
+            ("exponent_bits", 1, 11),
+            ("mantissa_bits", 0, 52),
+            ("bias", None, 0),
+        ):
             value = getattr(self, field)
+            if field == "bias" and value is None:
+                value = 2 ** (self.exponent_bits - 1) - (self.specials != "fnuz")
             if not _is_integer(value):
                 raise TypeError(f"{self.name}: {field} must be an integer, not {value!r}")
             object.__setattr__(self, field, int(value))  # a NumPy integer would overflow
-            if not low <= value <= high:
+            if low is not None and not low <= value <= high:
                 raise ValueError(
                     f"{self.name}: {field}={value} is outside {low} … {high}, the range in which "
                     "every value is a float64"
@@ -95,12 +101,6 @@ class FloatFormat:
                 raise TypeError(
                     f"{self.name}: {field} must be True or False, not {getattr(self, field)!r}"
                 )
-        if self.bias is None:
-            usual = 2 ** (self.exponent_bits - 1) - (self.specials != "fnuz")
-            object.__setattr__(self, "bias", usual)
-        if not _is_integer(self.bias):
-            raise TypeError(f"{self.name}: bias must be an integer, not {self.bias!r}")
-        object.__setattr__(self, "bias", int(self.bias))
         self._refuse_nonsense()
 
     def _refuse_nonsense(self) -> None:
@@ -307,12 +307,10 @@ class FloatFormat:
             return codes.astype(self.code_dtype).view(dtype)[()]
         if codes.size < _TABULATE_FROM or self.bits > 16:
             return _by_chunks(codes, np.uint64, dtype, _filled_by(self._decode_definition))
-        if self.bits <= 8 and dtype == np.float32:
-            take = functools.partial(_take_pairs, _decode_table(self, dtype))
-            return _by_chunks(codes, np.uint8, dtype, take)
-        return _by_chunks(
-            codes, np.intp, dtype, functools.partial(_take, _decode_table(self, dtype))
-        )
+        table = _decode_table(self, dtype)
+        if table.dtype == np.complex64:
+            return _by_chunks(codes, np.uint8, dtype, functools.partial(_take_pairs, table))
+        return _by_chunks(codes, np.intp, dtype, _filled_by(table.take))
 
     def _decode_definition(self, codes: np.ndarray) -> np.ndarray:
         """Put the fields into (−1)^S · 2^(E − bias) · (1 + M/2^m), and mind the exceptions."""
@@ -539,21 +537,12 @@ class FloatFormat:
         (array([-0.5,  2. ,  4. ]), array([0.5, 3. , nan]))
         """
         x = np.asarray(_as_real(x)[0], dtype=np.float64)
-        nearest = self.encode(x if self.signed else np.maximum(x, 0), overflow="saturate")
-        sign, magnitude = nearest.astype(np.uint64), nearest.astype(np.int64)
-        if self.signed:
-            sign = sign >> np.uint64(self.bits - 1)
-            magnitude = magnitude & (self._sign_bit - 1)
-        rank = np.where(sign == 1, -magnitude, magnitude) if self.signed else magnitude
-        rank = np.stack([rank - 1, rank, rank + 1])
-        last = self._max_code + self.has_infinity
-        exists = (rank <= last) & (rank >= (-last if self.signed else 0))
-        code = np.minimum(np.abs(rank), last).astype(np.uint64)
-        code |= np.uint64(self._sign_bit) * (exists & (rank < 0))
-        candidates = np.where(exists, self.decode(code), np.nan)
-        below = np.fmax.reduce(np.where(candidates < x, candidates, np.nan))
-        above = np.fmin.reduce(np.where(candidates > x, candidates, np.nan))
-        return below, above
+        least = -np.inf if self.signed else 0.0 if self.subnormals else 2.0**-1074
+        with np.errstate(all="ignore"):  # beside the largest is infinity; signalling NaNs
+            lower, upper = (np.maximum(np.nextafter(x, end), least) for end in (-np.inf, np.inf))
+            below, above = self.round(lower, "down"), self.round(upper, "up")
+            below, above = np.where(below < x, below, np.nan), np.where(above > x, above, np.nan)
+        return below + 0.0, above + 0.0  # no −0
 
     def explain(self, code: Any) -> str:
         """One code read aloud: its fields, the formula with the numbers in it, the exact value.
@@ -663,6 +652,14 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def _integer_in(what: str, value: Any, low: int, high: int | None = None) -> int:
+    """The value as a Python integer: a NumPy integer would overflow."""
+    if not (_is_integer(value) and low <= value and (high is None or value <= high)):
+        span = f"from {low} on" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{what} must be an integer {span}, not {value!r}")
+    return int(value)
+
+
 def _require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(choices)}")
@@ -749,9 +746,12 @@ def _decode_table(fmt: FloatFormat, dtype: np.dtype) -> np.ndarray:
     """The value of every code; for a byte to float32, of every pair of codes, as complex64."""
     with np.errstate(invalid="ignore"):
         values = fmt._decode_definition(np.arange(2**fmt.bits, dtype=np.uint64)).astype(dtype)
-    if fmt.bits > 8 or dtype != np.float32:
-        return values
-    pairs = np.arange(2**16, dtype=np.uint16).view(np.uint8)
+    return _pairs(values) if fmt.bits <= 8 and dtype == np.float32 else values
+
+
+def _pairs(values: np.ndarray) -> np.ndarray:
+    """The float32 values of two codes in a row, as complex64, for two bytes read as one number."""
+    pairs = np.arange((len(values) - 1) * 257 + 1, dtype="<u2").view(np.uint8)
     return np.resize(values, 256)[pairs].view(np.complex64)
 
 
@@ -768,10 +768,6 @@ def _cast_to_half(x: np.ndarray, out: np.ndarray) -> None:
     nan = np.isnan(x)  # the payloads of these are ours
     if nan.any():
         out[nan] = FP16._encode_definition(x[nan].astype(np.float64), "nearest_even", "special")
-
-
-def _take(table: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
-    np.take(table, codes, out=out, mode="clip")
 
 
 def _take_pairs(table: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.formats import _as_codes, _is_integer, _require_choice
+from quantedu.formats import _as_codes, _integer_in, _is_integer, _require_choice
 
 ORDERS = ("high_first", "low_first")
 PIECE = 2**18  # values worked on at a time: near the cache, and few enough turns of the loop
@@ -230,8 +230,8 @@ def pack(codes: Any, bits: int, order: str = "high_first", pad: int = 0) -> np.n
     >>> [f"{byte:02x}" for byte in pack([0x1, 0x2, 0x3], bits=4, order="low_first")]
     ['21', '03']
     """
-    _check_packing(bits, order)
-    bits = int(bits)  # a NumPy integer would overflow
+    _require_choice("order", order, ORDERS)
+    bits = _integer_in("bits", bits, 1, 8)
     codes = _as_codes(codes, f"{bits} bits", bits, 2**bits).reshape(-1)
     _as_codes(pad, f"{bits} bits, pad too,", bits, 2**bits)
     packed = np.empty(packed_size(codes.size, bits), dtype=np.uint8)
@@ -250,9 +250,8 @@ def _pack_eights(codes: np.ndarray, bits: int, high_first: bool) -> np.ndarray:
         bitorder: Any = "big" if high_first else "little"
         each = np.unpackbits(codes[:, None], axis=1, bitorder=bitorder)
         return np.packbits(each[:, 8 - bits :] if high_first else each[:, :bits], bitorder=bitorder)
-    while (
-        bits < 8
-    ):  # two neighbours, the first in the lower byte, become one code of twice the bits
+    # two neighbours, the first in the lower byte, become one code of twice the bits
+    while bits < 8:
         pairs = codes.view("<u2")
         pairs = pairs << bits | pairs >> 8 if high_first else pairs | pairs >> (8 - bits)
         codes, bits = pairs.astype(np.uint8), 2 * bits
@@ -281,10 +280,8 @@ def unpack(packed: Any, bits: int, count: int, order: str = "high_first") -> np.
     >>> unpack(pack([5, 6, 7], bits=3), bits=3, count=3)
     array([5, 6, 7], dtype=uint8)
     """
-    _check_packing(bits, order)
-    if not (_is_integer(count) and count >= 0):
-        raise ValueError(f"count must be an integer from 0 on, not {count!r}")
-    count, bits = int(count), int(bits)  # NumPy integers would overflow
+    _require_choice("order", order, ORDERS)
+    bits, count = _integer_in("bits", bits, 1, 8), _integer_in("count", count, 0)
     packed, needed = np.asarray(packed), packed_size(count, bits)
     if packed.dtype != np.uint8:
         raise TypeError(f"packed codes are uint8, not {packed.dtype}")
@@ -313,9 +310,3 @@ def _unpack_bytes(packed: np.ndarray, bits: int, high_first: bool) -> np.ndarray
         first, second = (both >> width, both & low) if high_first else (both & low, both >> width)
         packed = (first | second << 8).view(np.uint8)
     return packed
-
-
-def _check_packing(bits: int, order: str) -> None:
-    _require_choice("order", order, ORDERS)
-    if not (_is_integer(bits) and 1 <= bits <= 8):
-        raise ValueError(f"bits must be an integer from 1 to 8, not {bits!r}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.formats import _CHUNK, _as_codes, _as_real, _is_integer
+from quantedu.formats import _CHUNK, _as_codes, _as_real, _integer_in
 
 
 def mse(x: Any, x_hat: Any) -> float:
@@ -107,9 +107,7 @@ def code_usage(codes: Any, n_codes: int) -> np.ndarray:
     >>> code_usage([0, 3, 3], n_codes=4)
     array([1, 0, 0, 2])
     """
-    if not (_is_integer(n_codes) and n_codes >= 1):
-        raise ValueError(f"n_codes must be an integer from 1 on, not {n_codes!r}")
-    n_codes = int(n_codes)
+    n_codes = _integer_in("n_codes", n_codes, 1)
     flat = _as_codes(codes, "this codebook", (n_codes - 1).bit_length(), n_codes).reshape(-1)
     usage = np.zeros(n_codes, dtype=np.int64)
     for start in range(0, flat.size, _CHUNK):

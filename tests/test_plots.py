@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import math
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -17,16 +16,11 @@ from tools import notebooks
 SMALL = [fmt for fmt in FORMATS if fmt.bits <= 8]
 HALVES = [-1.0, -0.5, 0.0, 0.5, 1.0]
 PICTURES = {
-    "bit layout": lambda ax=None: plots.bit_layout(ax=ax),
-    "bit layout of three": lambda ax=None: plots.bit_layout([qe.FP16, qe.E4M3, qe.E2M1], ax=ax),
     "bits, one row": lambda ax=None: plots.bits(qe.FP16, 0xC100, ax=ax),
     "bits, two rows": lambda ax=None: plots.bits(qe.FP64, 0x3FB999999999999A, ax=ax),
     "bits, subnormal": lambda ax=None: plots.bits(qe.FP64, 1, ax=ax),
     "bits, few": lambda ax=None: plots.bits(qe.E2M1, 7, ax=ax),
     "bits, NaN": lambda ax=None: plots.bits(qe.E4M3, 0x7F, ax=ax),
-    "map": lambda ax=None: plots.range_precision(ax=ax, tables={"halves": HALVES}),
-    "map of three": lambda ax=None: plots.range_precision([qe.E4M3, qe.E5M2, qe.E2M1], ax=ax),
-    "map of one": lambda ax=None: plots.range_precision(qe.E8M0, ax=ax),
 }
 every_picture = pytest.mark.parametrize("draw", PICTURES.values(), ids=list(PICTURES))
 
@@ -109,37 +103,6 @@ def test_every_figure_is_shown_in_a_notebook_that_does_not_say_matplotlib_inline
     assert shown == [["text/plain", "image/png"]] * 2
 
 
-# How bits are laid out
-
-
-def test_the_bars_of_the_layout_are_as_long_as_the_fields_and_side_by_side():
-    ax = plots.bit_layout()
-    for fmt in FORMATS:
-        fields = {"sign": fmt.signed, "exponent": fmt.exponent_bits, "mantissa": fmt.mantissa_bits}
-        end = 0
-        for name, bits in fields.items():
-            bars = drawn(ax, f"{fmt.name} {name}")
-            assert [list(bar) for bar in bars] == ([[end, end + bits]] if bits else [])
-            end += bits
-        assert end == fmt.bits
-
-
-def test_letters_of_the_layout_stand_inside_their_bars():
-    ax = plots.bit_layout()
-    inside = {text: extent for text, extent in texts_on(ax.figure) if text.get_text()[0] in "SEM"}
-    bars = [bar.get_window_extent() for bar in ax.patches if bar.get_gid()]
-    labels = [(text, extent) for text, extent in inside.items() if text.get_fontsize() == 7.5]
-    assert len(labels) == len(bars) == sum(2 + fmt.signed for fmt in FORMATS) - 1  # E8M0: no M
-    for text, extent in labels:
-        assert any(bar.x0 <= extent.x0 and extent.x1 <= bar.x1 for bar in bars), text
-
-
-def test_the_layout_marks_the_word_that_tf32_is_kept_in():
-    (word,) = [bar for bar in plots.bit_layout(qe.TF32).patches if bar.get_hatch()]
-    assert list(word.get_bbox().intervalx) == [19, 32]
-    assert not any(bar.get_hatch() for bar in plots.bit_layout(qe.FP16).patches)
-
-
 @pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: fmt.name)
 def test_the_boxes_of_a_code_spell_it_and_the_text_explains_it(fmt):
     code = int(fmt.encode(1.5))
@@ -157,56 +120,6 @@ def test_the_boxes_of_a_code_spell_it_and_the_text_explains_it(fmt):
     assert heading.startswith(ax.get_title(loc="left").removesuffix(" is a normal number"))
     for letter, value, count in zip("SEM", fmt.split(code), counts):
         assert any(text.endswith(f"{letter} = {value}") for text in texts) == bool(count)
-
-
-# Formats beside one another
-
-
-def test_the_bars_of_the_map_reach_from_the_smallest_to_the_largest_number():
-    ax = plots.range_precision()
-    left, right = ax.get_xlim()
-    for fmt in FORMATS[1:]:
-        (normal,) = drawn(ax, fmt.name)
-        assert normal == pytest.approx([math.log2(fmt.smallest_normal), math.log2(fmt.max)])
-        subnormal = [list(bar) for bar in drawn(ax, f"{fmt.name} subnormal")]
-        expected = [math.log2(fmt.smallest_subnormal), math.log2(fmt.smallest_normal)]
-        assert subnormal == ([expected] if fmt.subnormals and fmt.mantissa_bits else [])
-        assert left < normal[0] < normal[1] < right
-    (off_the_map,) = drawn(ax, "FP64")
-    assert off_the_map == pytest.approx([left, right])
-    (alone,) = drawn(plots.range_precision(qe.FP64), "FP64")
-    assert list(alone) == [-1022, 1024]
-
-
-def test_the_map_puts_more_precise_formats_higher_up_and_formats_of_one_precision_together():
-    ax = plots.range_precision()
-    bars = {bar.get_gid(): bar.get_bbox().y0 for bar in ax.patches}
-    order = sorted(FORMATS, key=lambda fmt: bars[fmt.name])
-    precisions = [fmt.mantissa_bits for fmt in order]
-    assert precisions == sorted(precisions, reverse=True)
-    assert ax.yaxis_inverted()
-
-
-@pytest.mark.parametrize("formats", [FORMATS, SMALL, [qe.E4M3, qe.E5M2, qe.E2M1]])
-def test_names_on_the_map_stand_white_inside_a_bar_or_dark_beside_it(formats):
-    ax = plots.range_precision(formats)
-    seen = [(text, extent) for text, extent in texts_on(ax.figure) if text in ax.texts]
-    bars = [bar.get_window_extent() for bar in ax.patches]
-    assert len(seen) == len(formats)
-    for text, extent in seen:
-        inside = any(
-            bar.x0 < extent.x0 and extent.x1 < bar.x1 for bar in bars if bar.overlaps(extent)
-        )
-        beside = not any(bar.overlaps(extent) for bar in bars)
-        assert inside if text.get_color() == "white" else beside, text
-
-
-def test_the_map_shows_a_table_apart_as_its_positive_levels():
-    ax = plots.range_precision(tables={"halves": HALVES})
-    (line,) = drawn(ax, "halves")
-    assert line[:, 0].tolist() == [-1, 0]
-    assert line[0, 1] > max(bar.get_bbox().y1 for bar in ax.patches)
-    assert ax.get_yticklabels()[-1].get_text() == "no fields"
 
 
 # Pictures as bytes
@@ -230,15 +143,11 @@ def test_a_png_is_opaque_white():
 @pytest.mark.parametrize(
     ("draw", "error", "message"),
     [
-        (lambda: plots.bit_layout("FP16"), TypeError, "FloatFormat such as .* not 'FP16'"),
-        (lambda: plots.bit_layout([qe.FP16, 8]), TypeError, "not 8"),
-        (lambda: plots.bit_layout([]), ValueError, "formats is empty"),
-        (lambda: plots.bit_layout(ax="left"), TypeError, "Axes or None, not 'left'"),
+        (lambda: plots.bits(qe.FP16, 0, ax="left"), TypeError, "Axes or None, not 'left'"),
         (lambda: plots.bits(16, 0), TypeError, "not 16"),
         (lambda: plots.bits(qe.E2M1, 16), ValueError, "codes of FP4 E2M1 are 0 … 15; got 16"),
         (lambda: plots.bits(qe.E2M1, 0.5), TypeError, "codes must be integers"),
         (lambda: plots.bits(qe.E2M1, [1, 2]), ValueError, "one code, not an array"),
-        (lambda: plots.range_precision(tables={"T": [0, -1]}), ValueError, r"tables\['T'\] must"),
         (lambda: plots.to_png(3), TypeError, "not 3"),
     ],
 )

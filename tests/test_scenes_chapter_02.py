@@ -1,4 +1,4 @@
-"""The scenes of chapter 02: gaps, roundings, a budget of bits for range and precision."""
+"""The scenes of chapter 02: bits, ranges, gaps, roundings, a budget of bits."""
 
 import itertools
 import math
@@ -9,7 +9,13 @@ import pytest
 import quantedu as qe
 from quantedu.explorer import Explorer, Slider
 from quantedu.formats import FORMATS, FloatFormat
-from quantedu.scenes.chapter_02 import bit_budget, spacing, staircase
+from quantedu.scenes.chapter_02 import (
+    bit_budget,
+    bit_layout,
+    range_precision,
+    spacing,
+    staircase,
+)
 
 
 def split(bits, exponent_bits):
@@ -76,6 +82,62 @@ def test_the_explorer_of_the_chapter_moves():
     for bits, exponent_bits in itertools.product((4, 16), (1, 8)):
         explorer.set(bits=bits, exponent_bits=exponent_bits)
         assert explorer.scene.text == bit_budget(bits, exponent_bits).text
+
+
+def boxes(mark):
+    """Left, right and row of each box of an area."""
+    return [(x[0], x[1], round(y, 2)) for x, y in zip(mark.x.reshape(-1, 3), mark.base[::3] + 0.37)]
+
+
+def test_the_layout_shows_every_bit_of_every_field_side_by_side():
+    [panel] = bit_layout().panels
+    fields = [boxes(mark) for mark in panel.marks[:3]]
+    for row, fmt in enumerate(FORMATS):
+        of_row = [[box for box in field if box[2] == -row] for field in fields]
+        assert [*map(len, of_row)] == [fmt.signed, fmt.exponent_bits, fmt.mantissa_bits]
+        ends = [box[:2] for field in of_row for box in field]
+        assert ends == [(bit, bit + 1) for bit in range(fmt.bits)]
+        counts = f"{fmt.bits} = {fmt.signed:d} + {fmt.exponent_bits} + {fmt.mantissa_bits}"
+        assert panel.y.ticks[-row] == f"{fmt.name}: {counts}"
+
+
+def test_the_layout_marks_the_word_that_tf32_is_kept_in():
+    unused = [mark for mark in bit_layout([qe.TF32]).panels[0].marks if mark.role == "original"]
+    assert [boxes(mark) for mark in unused] == [[(19, 32, 0)]]
+    assert {mark.role for mark in bit_layout([qe.FP16]).panels[0].marks}.isdisjoint({"original"})
+
+
+def test_the_bars_of_the_map_reach_from_the_smallest_to_the_largest_number():
+    [panel] = range_precision().panels
+    rows = {text.split(":  ")[1].split(",")[0]: row for row, text in panel.y.ticks.items()}
+    normal, subnormal = ({box[2]: box[:2] for box in boxes(mark)} for mark in panel.marks[:2])
+    left, right = panel.x.limits
+    for fmt in FORMATS[1:]:
+        bar = normal[rows[fmt.name]]
+        assert bar == pytest.approx((math.log2(fmt.smallest_normal), math.log2(fmt.max)))
+        assert left < bar[0] < bar[1] < right
+        expected = (math.log2(fmt.smallest_subnormal), math.log2(fmt.smallest_normal))
+        there = fmt.subnormals and fmt.mantissa_bits
+        assert subnormal.get(rows[fmt.name]) == (expected if there else None)
+    assert normal[rows["FP64"]] == (left, right)
+    [alone] = range_precision([qe.FP64]).panels
+    assert boxes(alone.marks[0]) == [(-1022, 1024, 0)]
+
+
+def test_the_map_puts_more_precise_formats_higher_up_and_formats_of_one_precision_together():
+    ticks = range_precision().panels[0].y.ticks
+    texts = [ticks[row] for row in sorted(ticks, reverse=True)]
+    precisions = [int(text.split(":")[0]) for text in texts]
+    assert precisions == sorted((fmt.mantissa_bits + 1 for fmt in FORMATS), reverse=True)
+
+
+def test_the_map_shows_a_table_apart_as_its_positive_levels():
+    [panel] = range_precision(tables={"halves": [-1.0, -0.5, 0.0, 0.5, 1.0]}).panels
+    levels = panel.marks[-1]
+    assert levels.x.tolist() == [-1, 0]
+    assert levels.y[0] == min(panel.y.ticks)
+    with pytest.raises(ValueError, match=r"tables\['T'\] must be finite levels"):
+        range_precision(tables={"T": [0, -1]})
 
 
 @pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: fmt.name)

@@ -1,11 +1,13 @@
-"""Chapter 02, which format for which job: gaps, roundings, and what a budget of bits buys."""
+"""Chapter 02, which format for which job: bits, ranges, gaps, roundings, a budget of bits."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from quantedu.formats import FloatFormat
+from quantedu.formats import FORMATS, TF32, FloatFormat
 from quantedu.sketch import (
     Axis,
     Mark,
@@ -21,6 +23,7 @@ from quantedu.sketch import (
     ticks,
 )
 
+_FIELDS = {"sign": "neutral", "exponent": "highlight", "mantissa": "quantized"}
 _SEEN = 600  # places that an eye tells apart in a panel
 _LINES = ("quantized", "error", "highlight", "original")  # looks of formats side by side
 
@@ -92,7 +95,7 @@ def _fields(fmt: FloatFormat) -> list[Mark]:
     """The word, bit by bit, each field in a look and with a letter of its own."""
     marks, start = [], 0
     counts = {"sign": 1, "exponent": fmt.exponent_bits, "mantissa": fmt.mantissa_bits}
-    for (name, count), role in zip(counts.items(), ("neutral", "highlight", "quantized")):
+    for (name, count), role in zip(counts.items(), _FIELDS.values()):
         edges = np.arange(start, start + count + 1)
         if count:
             marks += [
@@ -107,6 +110,112 @@ def _thinned(x: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Of numbers [n] at places [n], as many as an eye tells apart, the first and last included."""
     seen = np.rint(_SEEN * (where - where[0]) / max(where[-1] - where[0], 1e-9))
     return x[np.unique([*np.unique(seen, return_index=True)[1], x.size - 1])]
+
+
+def bit_layout(formats: Sequence[FloatFormat] = FORMATS) -> Scene:
+    """Sign, exponent and mantissa of formats, to scale: one row a format, a box for every bit.
+
+    >>> [mark.label for mark in bit_layout().panels[0].marks[:3]]
+    ['sign S', 'exponent E', 'mantissa M']
+    """
+    rows = -np.arange(float(len(formats)))
+    counts = np.array([[f.signed, f.exponent_bits, f.mantissa_bits] for f in formats], dtype=int)
+    ends = np.cumsum(counts, axis=1)
+    marks = []
+    for (name, role), count, end in zip(_FIELDS.items(), counts.T, ends.T):
+        left = np.concatenate([np.arange(n) for n in count]) + np.repeat(end - count, count)
+        marks.append(
+            _boxes(left, left + 1, np.repeat(rows, count), role, f"{name} {name[0].upper()}")
+        )
+    names = {}
+    for fmt, row in zip(formats, rows.tolist()):
+        names[row] = (
+            f"{fmt.name}: {fmt.bits} = {fmt.signed:d} + {fmt.exponent_bits} + {fmt.mantissa_bits}"
+        )
+        if fmt == TF32:
+            marks += [
+                _boxes([fmt.bits], [32], [row], "original"),
+                note(25.5, row, "unused in a word"),
+            ]
+    stops = [k for k in (0, 4, 8, 16, 32, 64) if k <= max(ends[:, 2])]
+    panel = Panel(
+        marks,
+        Axis("bits", (0, 1.02 * max(ends[:, 2])), ticks=stops),
+        Axis("bits = S + E + M", (rows[-1] - 0.6, 0.6), ticks=names),
+        height=30 + 21 * len(formats),
+    )
+    return Scene("Where the bits go: sign S, exponent E, mantissa M", panel)
+
+
+def _boxes(left: Any, right: Any, y: Any, role: str, label: str = "") -> Mark:
+    """Boxes from left [n] to right [n] in the rows y [n]."""
+    x = np.stack([left, right, np.full(len(left), np.nan)], axis=1).ravel()
+    middle = np.repeat(y, 3)
+    return area(x, middle + 0.37, middle - 0.37, role, label)
+
+
+def range_precision(
+    formats: Sequence[FloatFormat] = FORMATS, tables: Mapping[str, Any] | None = None
+) -> Scene:
+    """The map of formats: a bar from the smallest to the largest number, at its precision.
+
+    Parameters
+    ----------
+    formats : what is drawn; what reaches beyond 2^±160 goes off the map if others do not
+    tables : levels [K], some positive, by name, of formats that are a table and have no fields
+
+    Returns
+    -------
+    Scene of one panel; x is log2 of the number
+
+    Examples
+    --------
+    >>> scene = range_precision(tables={"thirds": [-1, 0, 1 / 3, 1]})
+    >>> [mark.label for mark in scene.panels[0].marks]
+    ['normal numbers', 'subnormal numbers', '', 'levels']
+    """
+    levels = {name: np.asarray(table, dtype=np.float64) for name, table in (tables or {}).items()}
+    for name, table in levels.items():
+        if table.ndim != 1 or not np.isfinite(table).all() or not (table > 0).any():
+            raise ValueError(f"tables[{name!r}] must be finite levels, some positive, not {table}")
+    formats = sorted(formats, key=lambda f: (-f.mantissa_bits, f.smallest_subnormal, f.max))
+    reach = np.log2([(f.smallest_subnormal, f.smallest_normal, f.max) for f in formats])
+    far = np.abs(reach).max(axis=1) > 160
+    seen = reach if far.all() else reach[~far]
+    room = 0.03 * np.ptp(seen)
+    limits = seen.min() - room, seen.max() + room
+    start, middle, end = np.clip(reach, *limits).T
+    coarser = [a.mantissa_bits != b.mantissa_bits for a, b in itertools.pairwise(formats)]
+    rows = -np.arange(len(formats)) - 0.5 * np.cumsum([0, *coarser])
+    names = {
+        row: f"{fmt.mantissa_bits + 1}:  {fmt.name},  2^{low:.0f} … {fmt.max:.6g}"
+        for row, fmt, (low, *_) in zip(rows.tolist(), formats, reach)
+    }
+    some = start < middle
+    marks = [
+        _boxes(middle, end, rows, "quantized", "normal numbers"),
+        _boxes(start[some], middle[some], rows[some], "error", "subnormal numbers"),
+    ]
+    off = rows[(reach[:, 2] > limits[1]) & (reach[:, 0] < limits[0])]
+    marks.append(note(np.full(off.size, np.mean(limits)), off, ["off the map"] * off.size))
+    for row, (name, table) in enumerate(levels.items()):
+        at = float(rows[-1] - 1.5 - row)
+        names[at] = f"–:  {name},  {table.size} levels to be scaled"
+        marks.append(points(np.log2(table[table > 0]), at, "highlight", "" if row else "levels"))
+    stride = 2 ** max(math.ceil(math.log2(np.ptp(limits) / 12)), 0)
+    powers = range(math.ceil(limits[0] / stride) * stride, math.floor(limits[1]) + 1, stride)
+    lowest = min(names)
+    panel = Panel(
+        marks,
+        Axis(
+            "positive numbers", limits, ticks={float(k): f"2^{k}".replace("-", "−") for k in powers}
+        ),
+        Axis("bits of the significand", (lowest - 0.6, 0.6), ticks=names),
+        height=40 + round(21 * (1 - lowest)),
+    )
+    return Scene(
+        "Exponent bits buy range (longer bars), mantissa bits precision (higher up)", panel
+    )
 
 
 def spacing(formats: Sequence[FloatFormat], gap: float | None = None) -> Scene:
