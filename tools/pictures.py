@@ -164,7 +164,7 @@ def course_map() -> np.ndarray:
     Array of Axes [11], by chapter; the way lies on one more Axes of their figure, below them
     """
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(8.5, 6.35), dpi=160, layout="none")
+        figure = plt.figure(figsize=(8.5, 6.35), dpi=144, layout="none")
         way = figure.add_axes((0, 0, 1, 1), xlim=(0, 8.5), ylim=(0, 6.35))
         way.set_axis_off()
         boxes = [(0.42 + 2.03 * (i % 4), 4.4 - 2.1 * (i // 4)) for i in range(12)]
