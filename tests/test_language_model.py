@@ -348,3 +348,19 @@ def test_a_recipe_for_activations_works_on_every_layer():
         bits_per_byte(MODEL.with_activations(int_absmax(4, axis=axis)), text) for axis in (-1, None)
     )
     assert token < tensor
+
+
+def test_the_records_by_window_are_what_the_script_gives():
+    path = HERE.parent / "tools" / "record_windows.py"
+    spec = importlib.util.spec_from_file_location("record_windows", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    with np.load(DATA / "window_records.npz") as stored:
+        rows = dict(stored)
+    assert list(rows) == ["FP32", *tool.RECIPES]
+    assert all(row.shape == (tool.COUNT,) for row in rows.values())
+    for name in ("NF4", "INT4 per channel", "1 bit, sign, q and k alone"):
+        assert tool.by_window(tool.changed(MODEL, name), 2) == pytest.approx(rows[name][:2], 1e-3)
+    for name, row in {"NF4": "NF4", "INT4 block 64": "INT4"}.items():
+        [record] = [r for r in RECORDS["squeezed"] if r["name"] == row]
+        assert rows[name].mean() == pytest.approx(record["bits_per_byte_short"], abs=1e-3)
