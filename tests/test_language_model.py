@@ -154,6 +154,15 @@ def test_logits_with_a_cache_are_those_without():
     np.testing.assert_allclose(np.concatenate(parts, axis=1), MODEL.logits(codes), atol=1e-4)
 
 
+class LowestLot:
+    def random(self):
+        return 0.0
+
+
+def test_the_lowest_lot_does_not_draw_a_byte_of_probability_zero():
+    assert sample(MODEL, "import o", 1, 1e-3, LowestLot()) == "s"
+
+
 def test_a_byte_is_drawn_as_often_as_its_probability_says():
     model = tiny(np.random.default_rng(2))
     logits = np.float64(model.forward("a")[-1]) / 0.7

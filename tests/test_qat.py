@@ -299,3 +299,11 @@ def test_a_diverging_learned_scale_stops_with_the_last_good_one(trained):
             rate=1e3,
         )
     assert all(np.isfinite(w).all() for w in done.network.layers.values())
+
+
+def test_a_weight_exactly_on_the_end_level_counts_as_beyond_it_as_published():
+    w = np.array([-2.0, 1.0], dtype=np.float32)
+    _, pull = fake_quantize(w, Quantizer(integers(2), absmax), scale=1.0)
+    by_w, by_scale = pull(np.array([1.0, 3.0]))
+    assert by_w.tolist() == [0, 0]
+    assert np.isclose(by_scale.item(), (-2 + 3 * 1) / np.sqrt(2))
