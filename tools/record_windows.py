@@ -83,14 +83,14 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="rows to make again")
     parser.add_argument("--output", type=pathlib.Path, default=DATA / "window_records.npz")
     given = parser.parse_args()
-    rows: dict[str, np.ndarray] = {}
+    rows: dict[str, Any] = {}
     if given.names and given.output.exists():
         with np.load(given.output) as stored:
             rows = dict(stored)
     model = language_model()
     for name in tqdm(given.names or ["FP32", *RECIPES]):
         rows[name] = by_window(model if name == "FP32" else changed(model, name))
-    np.savez(given.output, allow_pickle=False, **rows)
+    np.savez(given.output, **rows)
 
 
 if __name__ == "__main__":
