@@ -177,7 +177,7 @@ def test_the_library_is_short_enough_to_read():
     of_chapters = {"exercises", "scenes"}
     rooms = {room: paths for room, paths in real_rooms(LIBRARY).items() if room not in of_chapters}
     texts = [path.read_text(encoding="utf-8") for paths in rooms.values() for path in paths]
-    assert sum(map(lines_of_code, texts)) < 3000
+    assert sum(map(lines_of_code, texts)) < 3500
 
 
 def test_only_code_counts_as_code():
