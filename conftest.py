@@ -4,6 +4,9 @@ import os
 import subprocess
 import tempfile
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, threads of OpenBLAS only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import hypothesis
 import nbval.kernel
 import pytest
