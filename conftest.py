@@ -4,7 +4,8 @@ import os
 import subprocess
 import tempfile
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, threads of OpenBLAS only wait for each other
+# Where tests run side by side, the threads of OpenBLAS only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
