@@ -243,6 +243,8 @@ def _choose_alpha_spec(x: np.ndarray, w: np.ndarray, bits: int, alphas: list) ->
 
 
 def _choose_alpha_cases(rng: np.random.Generator) -> Iterator[tuple]:
+    x, w = np.array([[-8.0, 4, 48, -3], [-7, -6, -40, 8]]), np.array([[-7.0, 8, 1, -8]])
+    yield x, w, 4, [0.0, 0.5, 1.0]  # 1; judged by x alone it would be 0.5
     alphas = [0.0, 0.25, 0.5, 0.75, 1.0]
     for bits, x_loud, w_loud in ((8, 64, 1), (4, 64, 1), (4, 1, 30), (8, 1, 1), (4, 300, 4)):
         x, w = rng.standard_normal((64, 12)), rng.standard_normal((16, 12))
