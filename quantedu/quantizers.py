@@ -598,7 +598,7 @@ scale_storage='E8M0'), 4.25 bits per value>
         }
         text = np.frombuffer(json.dumps(header, default=np.generic.item).encode(), np.uint8)
         parts: dict[str, Any] = {"header": text, **self.pack()}
-        with open(path, "wb") as file:  # np.savez would add a suffix to a name
+        with open(Path(path), "wb") as file:  # np.savez would add a suffix to a name
             np.savez(file, **parts)
 
     @classmethod

@@ -215,3 +215,12 @@ def test_any_flipped_bit_gives_the_same_tensor_or_a_value_error(tmp_path):
         except ValueError:
             continue
         assert same(q, again), place
+
+
+@pytest.mark.parametrize("path", [0, 1, True, None])
+def test_a_number_is_no_file_to_save_to_or_load_from(path):
+    """open() would take it for the number of an open file: standard output, say."""
+    with pytest.raises(TypeError):
+        nf4().quantize([1.0]).save(path)
+    with pytest.raises(TypeError):
+        QTensor.load(path)
