@@ -6,7 +6,7 @@ import pytest
 
 from quantedu import codebooks
 from quantedu.exercises import chapter_07
-from quantedu.quantizers import ternary_weights
+from quantedu.recipes import ternary_weights
 
 # ---------------------------------------------------------------------- wrong
 

@@ -9,7 +9,7 @@ import pytest
 
 from quantedu import ptq
 from quantedu.exercises import chapter_08
-from quantedu.quantizers import int_affine
+from quantedu.recipes import int_affine
 
 
 def range_of_all(batches, constant):

@@ -11,7 +11,8 @@ from test_quantizers import RECIPES, gaussian, of_recipes
 
 from quantedu import formats, scales
 from quantedu.codebooks import FP4_BITSANDBYTES, INT8, NF4, format_codebook
-from quantedu.quantizers import QTensor, Quantizer, int_affine, mxfp4, mxint8, nf4, nvfp4
+from quantedu.quantizers import QTensor, Quantizer
+from quantedu.recipes import int_affine, mxfp4, mxint8, nf4, nvfp4
 
 BLOCK_FORMATS = {"mxfp4": mxfp4(), "mxint8": mxint8("even", axis=-1), "nvfp4": nvfp4()}
 

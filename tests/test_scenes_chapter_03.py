@@ -8,7 +8,8 @@ import pytest
 
 from quantedu.codebooks import integers
 from quantedu.metrics import mse, sqnr_db
-from quantedu.quantizers import Quantizer, int_absmax, int_affine
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import int_absmax, int_affine
 from quantedu.scenes.chapter_03 import GROUPS, ZERO_POINTS, _group, linear_quantizer, rulers
 
 SYMMETRIC, WIDENED, CLAMPED = ZERO_POINTS

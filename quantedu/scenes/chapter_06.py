@@ -9,7 +9,8 @@ import numpy as np
 from quantedu.codebooks import Codebook, integers, normal_float, uniform
 from quantedu.comparison import Record, compare
 from quantedu.metrics import code_usage
-from quantedu.quantizers import Quantizer, fp4, int_affine, nf4
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import fp4, int_affine, nf4
 from quantedu.scales import absmax, absmax_half_range
 from quantedu.sketch import Axis, Panel, Scene, bars, line, note, points, ticks
 
