@@ -16,6 +16,7 @@ from quantedu.scenes.chapter_02 import (
     spacing,
     staircase,
 )
+from quantedu.sketch import FIELDS
 
 
 def split(bits, exponent_bits):
@@ -99,6 +100,12 @@ def test_the_layout_shows_every_bit_of_every_field_side_by_side():
         assert ends == [(bit, bit + 1) for bit in range(fmt.bits)]
         counts = f"{fmt.bits} = {fmt.signed:d} + {fmt.exponent_bits} + {fmt.mantissa_bits}"
         assert panel.y.ticks[-row] == f"{fmt.name}: {counts}"
+
+
+def test_fields_look_alike_in_both_pictures():
+    for panel in (bit_budget().panels[0], bit_layout([qe.E4M3]).panels[0]):
+        named = [m.label.split()[0].strip(":") for m in panel.marks if m.kind != "note"]
+        assert [m.role for m in panel.marks if m.kind != "note"] == named == [*FIELDS]
 
 
 def test_the_layout_marks_the_word_that_tf32_is_kept_in():

@@ -27,7 +27,8 @@ def stated(scene):
         r"scale (\S+), zero-point (\S+), [^\n]*\nclipped: (\d+) of [^\n]* error (\S+): [^\n]*\n"
         r"(\d+) of \d+ levels used; SQNR (\S+) dB"
     )
-    return [float(number) for number in re.fullmatch(pattern, scene.text).groups()]
+    found = re.fullmatch(pattern, scene.text).groups()
+    return [float(number.replace("−", "-")) for number in found]
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
@@ -89,6 +90,14 @@ def test_the_two_errors_change_places_as_the_text_says():
     assert shares == sorted(shares, reverse=True)
     assert shares[0] == 100
     assert shares[-1] < 10
+
+
+def test_a_minus_is_printed_as_one_and_not_as_a_hyphen():
+    text = linear_quantizer(8, 100, SYMMETRIC, "trained weights").text
+    assert "integers −127 … 127: levels from −0.64 to 0.64" in text
+    assert re.search(r"error \d\.\d+e−06:", text)
+    assert not re.search(r"-\d", text)
+    assert "zero-point 0" in text
 
 
 def test_every_state_can_be_drawn_and_stays_small_enough_to_be_quick():

@@ -1,6 +1,7 @@
 """Chapter 03, what round, scale and zero-point do: staircase and error, and rulers of levels."""
 
 import functools
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +108,7 @@ def linear_quantizer(
         f"{share} % from rounding, {100 - share} % from clipping\n"
         f"{np.unique(place).size} of {levels.size} levels used; SQNR {sqnr_db(x, x_hat):.1f} dB"
     )
+    text = re.sub(r"-(?=\d)", "−", text)
     title = "Inside its range a quantizer errs by half a step at most; outside, by the whole way"
     return Scene(title, panels, text)
 
