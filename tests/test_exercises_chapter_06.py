@@ -2,7 +2,6 @@
 pass whatever their style."""
 
 import numpy as np
-import pytest
 from scipy.special import ndtri
 
 from quantedu import normal_float
@@ -108,24 +107,6 @@ RIGHT = {
     "levels_in_use": [by_a_set],
     "affine_levels": [by_a_grid],
 }
-
-
-def pairs(answers):
-    return [
-        pytest.param(getattr(chapter_06, name), answer, id=f"{name}-{answer.__name__}")
-        for name, those in answers.items()
-        for answer in those
-    ]
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(WRONG))
-def test_a_typical_wrong_answer_is_called_wrong(exercise, answer):
-    assert exercise.check(answer).state == "wrong"
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(RIGHT))
-def test_a_right_answer_of_another_style_passes(exercise, answer):
-    assert exercise.check(answer).state == "right"
 
 
 def test_four_bits_are_split_as_the_published_maps_are():
