@@ -43,6 +43,10 @@ def codes_instead_of_numbers(codes, levels):
     return len(np.unique(codes))
 
 
+def both_zeros_by_their_bits(codes, levels):
+    return len({level.tobytes() for level in levels[codes]})
+
+
 def all_there_are(codes, levels):
     return len(np.unique(levels))
 
@@ -69,7 +73,7 @@ def symmetric_range(low, high, bits):
 WRONG = {
     "split": [the_larger_half_to_the_left, always_sixteen, one_zero_wherever_there_is_one],
     "zero_less_levels": [ends_at_infinity, in_sigma, with_a_zero],
-    "levels_in_use": [codes_instead_of_numbers, all_there_are],
+    "levels_in_use": [codes_instead_of_numbers, all_there_are, both_zeros_by_their_bits],
     "affine_levels": [without_widening, from_low_to_high, clamped_zero_point, symmetric_range],
 }
 
