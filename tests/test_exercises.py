@@ -4,6 +4,7 @@ import importlib
 import json
 import pkgutil
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,20 @@ EXERCISES = [
     for name, exercise in vars(chapter).items()
     if isinstance(exercise, Exercise)
 ]
+
+
+def answers(which):
+    """(exercise, answer) for all answers that the chapters' own tests name: WRONG or RIGHT."""
+    found = []
+    for chapter in CHAPTERS:
+        name = chapter.__name__.rpartition(".")[2]
+        tests = importlib.import_module(f"test_exercises_{name}")
+        for task, those in getattr(tests, which).items():
+            named = those if isinstance(those, dict) else {a.__name__: a for a in those}
+            for words, answer in named.items():
+                case = pytest.param(getattr(chapter, task), answer, id=f"{name}-{task}-{words}")
+                found.append(case)
+    return found
 
 
 def test_every_chapter_has_three_to_five_exercises():
@@ -55,6 +70,29 @@ def test_a_stub_is_not_accepted(exercise):
 def test_constant_answers_are_wrong(exercise):
     for constant in (0, 1.0, float("nan"), "text", np.zeros(3), ()):
         assert exercise.check(lambda *arguments, c=constant: c).state == "wrong"
+
+
+@pytest.mark.parametrize(("exercise", "answer"), answers("WRONG"))
+def test_a_typical_wrong_answer_is_called_wrong(exercise, answer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what wraps or overflows
+        verdict = exercise.check(answer)
+    assert verdict.state == "wrong", verdict
+    assert f"{exercise.name}(" in verdict.message
+
+
+@pytest.mark.parametrize(("exercise", "answer"), answers("RIGHT"))
+def test_a_right_answer_of_another_style_passes(exercise, answer):
+    with np.errstate(all="ignore"):
+        verdict = exercise.check(answer)
+    assert verdict.state == "right", verdict
+
+
+def test_three_mistakes_and_another_style_are_tried_of_each_exercise():
+    wrong, right = ([param.values[0] for param in answers(which)] for which in ("WRONG", "RIGHT"))
+    for exercise in (param.values[0] for param in EXERCISES):
+        assert wrong.count(exercise) >= 3, exercise.name
+        assert right.count(exercise) >= 1, exercise.name
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)
@@ -148,3 +186,167 @@ def test_numpys_scalars_in_a_pair_are_shown_as_the_numbers_they_are():
     pair = Exercise("pair", lambda: (1.0, 2.0), lambda rng: [()], ("",), "…")
     assert "gives (1.5, 2)" in pair.check(lambda: (np.float64(1.5), np.int64(2))).message
     assert "gives [1.5, 'a']" in pair.check(lambda: [np.float32(1.5), "a"]).message
+
+
+# ---------------------------------------------------------------------- odd answers
+
+
+class Unprintable(np.ndarray):
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+    __str__ = __array__ = __repr__
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def silent(*arguments):
+    raise Silent
+
+
+def leaves(*arguments):
+    raise SystemExit(3)
+
+
+def endless():
+    knot = []
+    knot.append(knot)
+    return knot
+
+
+ODD = {
+    "a number as text": lambda *a: "0.5",
+    "bytes": lambda *a: b"0.5",
+    "texts": lambda *a: np.array(["1.0", "2.0"]),
+    "a ragged list": lambda *a: [[1.0], [2.0, 3.0]],
+    "objects": lambda *a: np.array([1.0, None], dtype=object),
+    "complex": lambda *a: 0.5 + 0j,
+    "complex numbers": lambda *a: np.ones(3, complex),
+    "a generator": lambda *a: (x for x in (1.0, 2.0)),
+    "a dict": lambda *a: {"scale": 1.0},
+    "a set": lambda *a: {1.0},
+    "another function": lambda *a: np.sum,
+    "dates": lambda *a: np.array(["2020"], dtype="datetime64[s]"),
+    "records": lambda *a: np.zeros(2, [("a", "f4")]),
+    "NaN": lambda *a: np.nan,
+    "NaN everywhere": lambda *a: np.full(8, np.nan),
+    "another shape": lambda *a: np.zeros((8, 1, 1)),
+    "a matrix": lambda *a: np.ones((2, 2, 2)),
+    "a pair too many": lambda *a: (1.0, 2.0, 3.0, 4.0, 5.0),
+    "a pair of Nones": lambda *a: (None, None),
+    "what cannot be printed": lambda *a: np.ones(3).view(Unprintable),
+    "a list in itself": lambda *a: endless(),
+    "an error without words": silent,
+    "an exit": leaves,
+    "too few parameters": lambda: 1.0,
+}
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_an_odd_answer_gets_a_word_and_raises_nothing(exercise):
+    for odd, answer in ODD.items():
+        verdict = exercise.check(answer)
+        assert verdict.state == "wrong", (odd, verdict)
+        assert 20 < len(verdict.message) < 5000, odd
+
+
+@pytest.mark.parametrize("agree", [same, close])
+@pytest.mark.parametrize("got", ["0.5", b"0.5", np.array("0.5"), 0.5 + 0j, np.array(0.5 + 3j)])
+def test_text_and_complex_numbers_are_no_numbers(agree, got):
+    assert not agree(0.5, got)
+
+
+def right_but(change):
+    """Answers of the solution, changed in kind but not in value."""
+
+    def changed(exercise):
+        namespace = {}
+        exec(str(exercise.solution()), namespace)
+        return lambda *arguments: change(namespace[exercise.name](*arguments))
+
+    return changed
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_the_right_numbers_as_text_or_complex_numbers_are_not_right(exercise):
+    if isinstance(exercise.spec(*next(iter(exercise.cases(np.random.default_rng(0))))), str):
+        pytest.skip("text is what is asked for")
+
+    def kind(dtype):
+        def change(value):
+            if isinstance(value, (tuple, list)):
+                return [change(v) for v in value]
+            return np.asarray(value).astype(dtype)
+
+        return change
+
+    for dtype in (complex, str):
+        verdict = exercise.check(right_but(kind(dtype))(exercise))
+        assert verdict.state == "wrong", (dtype, verdict)
+
+
+def words_of(expected, got, agree=None):
+    exercise = Exercise("it", lambda: expected, lambda rng: [(), ()], ("",), "", agree)
+    return exercise.check(lambda: got).message
+
+
+def test_the_words_say_what_two_printed_results_would_not_show():
+    assert "gives '0.5' (text, not numbers)" in words_of(0.5, "0.5", close)
+    assert "(complex, not real)" in words_of(0.5, 0.5 + 0j)
+    assert "(shape (2, 1), not (2,))" in words_of(np.ones(2), np.ones((2, 1)))
+    far = np.arange(100.0)
+    other = far.copy()
+    other[[50, 60]] += [1e-12, 3]
+    assert "(furthest apart at [60]: 60.0 and 63.0)" in words_of(far, other)
+    other[70] = np.nan
+    assert "(furthest apart at [70]: 70.0 and nan)" in words_of(far, other)
+    assert "make it a list or an array" in words_of([1.0], iter([1.0]))
+    assert "an array of object" in words_of([1.0], np.array([1.0], dtype=object))
+    assert words_of(2.0, 1.0).endswith("gives 1.0")
+
+
+def test_a_return_that_is_missing_on_one_path_only_is_asked_for():
+    answers = iter([1.0, None])
+    exercise = Exercise("it", lambda: 1.0, lambda rng: [(), ()], ("",), "")
+    verdict = exercise.check(lambda: next(answers))
+    assert verdict.state == "wrong"
+    assert verdict.message.endswith("gives None (is a return missing?)")
+
+
+def test_bfloat16_counts_as_the_numbers_it_holds():
+    import ml_dtypes
+
+    assert words_of(np.float32([1.5, 2]), np.array([1.5, 2], ml_dtypes.bfloat16)).startswith(
+        "it agrees"
+    )
+    assert "gives [1.5, 4. ]" in words_of([1.5, 2.0], np.array([1.5, 4], ml_dtypes.bfloat16))
+
+
+def test_an_answer_cannot_change_arrays_inside_a_list_either():
+    inner = np.ones(2)
+    exercise = Exercise("it", lambda ws: ws[0].sum(), lambda rng: [([inner],)] * 2, ("",), "")
+
+    def in_place(ws):
+        ws[0] *= 2
+        return ws[0].sum() / 2
+
+    assert exercise.check(in_place).state == "right"
+    assert inner.tolist() == [1, 1]
+
+
+def test_a_picture_that_cannot_be_drawn_takes_no_word_away():
+    def draw(arguments, expected, got):
+        raise ZeroDivisionError
+
+    exercise = Exercise("it", lambda: 1.0, lambda rng: [()], ("",), "", picture=draw)
+    verdict = exercise.check(lambda: 2.0)
+    assert (verdict.state, verdict._repr_png_()) == ("wrong", None)
+
+
+@pytest.mark.parametrize("number", [0, 9, "1", 1.0, None])
+def test_a_hint_that_is_not_there_is_refused(number):
+    with pytest.raises(ValueError, match="has hints 1 …"):
+        halve().hint(number)

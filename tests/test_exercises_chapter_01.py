@@ -5,7 +5,6 @@ import re
 
 import ml_dtypes
 import numpy as np
-import pytest
 
 from quantedu.exercises import chapter_01 as chapter
 
@@ -55,7 +54,7 @@ WRONG = {  # exercise → the mistake in words → an answer that makes it
     },
 }
 
-ALSO_RIGHT = {
+RIGHT = {
     "encode_power_of_two": [
         lambda k: int(np.float16(2.0**k).view(np.uint16)),
         lambda k: np.float16(2.0**k).view(np.uint16),
@@ -71,28 +70,6 @@ ALSO_RIGHT = {
     ],
     "decode_fnuz": [lambda c: float(np.uint8(c).view(ml_dtypes.float8_e4m3fnuz))],
 }
-
-
-@pytest.mark.parametrize(
-    ("name", "mistake"), [(name, mistake) for name in WRONG for mistake in WRONG[name]]
-)
-def test_a_typical_mistake_is_found(name, mistake):
-    verdict = getattr(chapter, name).check(WRONG[name][mistake])
-    assert verdict.state == "wrong", verdict
-
-
-@pytest.mark.parametrize("name", ALSO_RIGHT)
-def test_a_right_answer_of_another_style_passes(name):
-    for answer in ALSO_RIGHT[name]:
-        with np.errstate(all="ignore"):
-            verdict = getattr(chapter, name).check(answer)
-        assert verdict.state == "right", verdict
-
-
-def test_three_mistakes_are_tried_of_each_exercise():
-    exercises = {name for name, e in vars(chapter).items() if isinstance(e, chapter.Exercise)}
-    assert set(WRONG) == set(ALSO_RIGHT) == exercises
-    assert all(len(mistakes) >= 3 for mistakes in WRONG.values())
 
 
 def test_a_wrong_answer_is_shown_on_the_input_where_it_fails():

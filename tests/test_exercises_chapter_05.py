@@ -4,7 +4,6 @@ pass whatever their style."""
 from statistics import NormalDist
 
 import numpy as np
-import pytest
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
@@ -207,24 +206,6 @@ RIGHT = {
     "block_codes": [codes_by_distance, codes_by_counting],
     "code_shares": [shares_by_infinite_ends],
 }
-
-
-def pairs(answers):
-    return [
-        pytest.param(getattr(chapter_05, name), answer, id=f"{name}-{answer.__name__}")
-        for name, those in answers.items()
-        for answer in those
-    ]
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(WRONG))
-def test_a_typical_wrong_answer_is_called_wrong(exercise, answer):
-    assert exercise.check(answer).state == "wrong"
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(RIGHT))
-def test_a_right_answer_of_another_style_passes(exercise, answer):
-    assert exercise.check(answer).state == "right"
 
 
 def test_the_offset_of_four_bits_is_929_over_960():

@@ -2,7 +2,6 @@
 pass whatever their style."""
 
 import numpy as np
-import pytest
 
 from quantedu import codebooks
 from quantedu.exercises import chapter_07
@@ -225,25 +224,6 @@ RIGHT = {
     "lloyd_round": [round_by_bincount],
     "pack_trits": [trits_by_a_loop],
 }
-
-
-def pairs(answers):
-    return [
-        pytest.param(getattr(chapter_07, name), answer, id=f"{name}-{answer.__name__}")
-        for name, those in answers.items()
-        for answer in those
-    ]
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(WRONG))
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_typical_wrong_answer_is_called_wrong(exercise, answer):
-    assert exercise.check(answer).state == "wrong"
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(RIGHT))
-def test_a_right_answer_of_another_style_passes(exercise, answer):
-    assert exercise.check(answer).state == "right"
 
 
 def test_the_specification_of_ternary_is_the_recipe_of_the_library():

@@ -147,24 +147,6 @@ RIGHT = {
 }
 
 
-def pairs(answers):
-    return [
-        pytest.param(getattr(chapter_09, name), answer, id=f"{name}-{answer.__name__}")
-        for name, those in answers.items()
-        for answer in those
-    ]
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(WRONG))
-def test_a_typical_wrong_answer_is_called_wrong(exercise, answer):
-    assert exercise.check(answer).state == "wrong"
-
-
-@pytest.mark.parametrize(("exercise", "answer"), pairs(RIGHT))
-def test_a_right_answer_of_another_style_passes(exercise, answer):
-    assert exercise.check(answer).state == "right"
-
-
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_the_specifications_are_what_the_library_does(bits):
     rng = np.random.default_rng(bits)

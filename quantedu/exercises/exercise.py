@@ -1,5 +1,6 @@
 """What an exercise is: a slow and obvious specification, inputs to try, hints, a solution."""
 
+import copy
 import math
 import textwrap
 from collections.abc import Callable, Iterable
@@ -81,44 +82,67 @@ class Exercise:
 
         Parameters
         ----------
-        answer : function of the arguments that the exercise names
+        answer : function of the arguments that the exercise names; whatever it gives or raises,
+            the verdict has a word for it
 
         Returns
         -------
         Verdict
+
+        Raises
+        ------
+        TypeError
+            If the answer is no function: called already, say.
         """
         if not callable(answer):
-            raise TypeError(f"check takes the function itself: check({self.name}), not {answer!r}")
-        agree = self.agree or same
+            raise TypeError(
+                f"check takes the function itself: check({self.name}), not {_short(answer)}"
+            )
         tried = 0
         for arguments in self.cases(np.random.default_rng(0)):
             call = f"{self.name}({', '.join(_short(a) for a in arguments)})"
-            expected = self.spec(*(_copy(a) for a in arguments))
+            expected = self.spec(*copy.deepcopy(arguments))
             try:
-                got = answer(*(_copy(a) for a in arguments))
+                got = _readable(answer(*copy.deepcopy(arguments)))
             except NotImplementedError:
                 got = ...
-            except Exception as error:
-                return Verdict("wrong", f"{call} raises {type(error).__name__}: {error}")
+            except (Exception, SystemExit) as error:
+                said = _shown(str, error)
+                return Verdict("wrong", f"{call} raises {type(error).__name__}: {said}")
             if got is ... or (got is None and tried == 0):
                 forgot = "" if got is ... else " (it returns None: is a return missing?)"
                 return Verdict(
                     "not attempted", f"write {self.name}, then run this cell again{forgot}"
                 )
-            if not agree(expected, got):
+            if not self._agrees(expected, got):
                 message = (
                     f"{call} should be {_short(expected)}, but your function gives {_short(got)}"
+                    f"{_apart(expected, got)}"
                 )
-                picture = self.picture(arguments, expected, got) if self.picture else None
-                return Verdict("wrong", message, picture)
+                return Verdict("wrong", message, self._drawn(arguments, expected, got))
             tried += 1
         return Verdict(
             "right", f"{self.name} agrees with the specification on all {tried} inputs tried"
         )
 
+    def _agrees(self, expected: Any, got: Any) -> bool:
+        """Whether an answer's result is right; what no comparison is made for, is not."""
+        try:
+            with np.errstate(all="ignore"):
+                return not _odd(expected, got) and bool((self.agree or same)(expected, got))
+        except Exception:
+            return False
+
+    def _drawn(self, arguments: tuple, expected: Any, got: Any) -> bytes | None:
+        """The picture of what went wrong; None where there is nothing that could be drawn."""
+        try:
+            return self.picture(arguments, expected, got) if self.picture else None
+        except Exception:
+            return None
+
     def hint(self, number: int = 1) -> _Text:
         """The first hint, or a later one."""
-        if not 1 <= number <= len(self.hints):
+        if not (isinstance(number, int) and 1 <= number <= len(self.hints)):
             raise ValueError(f"{self.name} has hints 1 … {len(self.hints)}, not {number}")
         more = f"\n(hint({number + 1}) says more)" if number < len(self.hints) else ""
         return _Text(textwrap.dedent(self.hints[number - 1]).strip() + more)
@@ -146,19 +170,79 @@ def same(expected: Any, got: Any) -> bool:
 def close(expected: Any, got: Any) -> bool:
     """Equal up to the rounding of float64 arithmetic, for answers that may add in another order."""
     try:
-        got = np.asarray(got, dtype=np.float64)
-        return got.shape == np.shape(expected) and np.allclose(
-            got, expected, rtol=1e-9, atol=0, equal_nan=True
+        got = np.asarray(got)
+        return bool(
+            got.shape == np.shape(expected)
+            and got.dtype.kind in "biuf"
+            and np.allclose(got, expected, rtol=1e-9, atol=0, equal_nan=True)
         )
     except (TypeError, ValueError):
         return False
 
 
-def _copy(argument: Any) -> Any:
-    return argument.copy() if isinstance(argument, np.ndarray) else argument
+def _readable(got: Any) -> Any:
+    """An answer's result, where it is of `ml_dtypes` as the float32 that it means."""
+    dtype = getattr(got, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "V" and dtype.names is None:
+        return got.astype(np.float32)
+    return got
+
+
+def _odd(expected: Any, got: Any) -> str:
+    """What of an answer is no real number though numbers are expected, in words; else nothing."""
+    if isinstance(expected, str) or got is None:
+        return ""
+    if isinstance(got, (list, tuple)):
+        wanted = expected if isinstance(expected, (list, tuple)) else [None] * len(got)
+        found = (_odd(e, g) for e, g in zip(wanted, got))
+        return next((words for words in found if words), "")
+    kind = got.dtype.kind if isinstance(got, (np.ndarray, np.generic)) else ""
+    if isinstance(got, (str, bytes)) or kind in ("U", "S"):
+        return "text, not numbers"
+    if isinstance(got, complex) or kind == "c":
+        return "complex, not real"
+    if kind in ("O", "V", "M", "m"):
+        return f"an array of {got.dtype}, not of numbers"
+    if hasattr(got, "__next__"):
+        return "a generator; make it a list or an array"
+    return ""
+
+
+def _apart(expected: Any, got: Any) -> str:
+    """In brackets what the two printed results may not show: their shapes, or where they differ."""
+    try:
+        words = _odd(expected, got)
+        if not words and got is None:
+            words = "is a return missing?"
+        if not words and not isinstance(expected, (str, tuple)):
+            want, have = (np.asarray(x, dtype=np.float64) for x in (expected, got))
+            if want.shape != have.shape:
+                words = f"shape {have.shape}, not {want.shape}"
+            elif want.size > 12:  # NumPy prints the ends only
+                with np.errstate(all="ignore"):
+                    distance = np.where(np.isnan(want) & np.isnan(have), 0, np.abs(want - have))
+                at = np.unravel_index(np.argmax(distance), want.shape)  # NaN counts as the largest
+                place = ", ".join(str(i) for i in at)
+                words = f"furthest apart at [{place}]: {_short(want[at])} and {_short(have[at])}"
+        return f" ({words})" if words else ""
+    except Exception:
+        return ""
 
 
 def _short(value: Any) -> str:
+    return _shown(_written, value)
+
+
+def _shown(write: Callable[[Any], str], value: Any) -> str:
+    """What `write` makes of a value, cut where it is long; a word where it cannot be written."""
+    try:
+        text = write(value)
+    except Exception:
+        text = f"a {type(value).__name__} that cannot be printed"
+    return text if len(text) <= 600 else f"{text[:400]} … {text[-100:]}"
+
+
+def _written(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return np.array2string(value, separator=", ", threshold=12, edgeitems=4)
     if isinstance(value, (float, np.floating)):
