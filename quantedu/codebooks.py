@@ -394,7 +394,7 @@ def format_codebook(fmt: FloatFormat) -> Codebook:
     array([0, 2, 6, 8], dtype=uint8)
     """
     if not isinstance(fmt, FloatFormat):
-        raise TypeError(f"fmt must be a FloatFormat, not {fmt!r}")
+        raise TypeError(f"fmt must be a FloatFormat such as quantedu.E4M3, not {fmt!r}")
     if fmt.bits > 8 or not fmt._fits(np.dtype(np.float32)):
         raise ValueError(
             f"{fmt.name} has {fmt.bits} bits and numbers up to {fmt.max:g}; a codebook holds "
