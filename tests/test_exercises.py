@@ -11,7 +11,7 @@ import pytest
 
 import quantedu.exercises
 from quantedu.exercises import Exercise
-from quantedu.exercises.exercise import close, same
+from quantedu.exercises.exercise import close, same, same_integers
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CHAPTERS = [
@@ -148,3 +148,34 @@ def test_numpys_scalars_in_a_pair_are_shown_as_the_numbers_they_are():
     pair = Exercise("pair", lambda: (1.0, 2.0), lambda rng: [()], ("",), "…")
     assert "gives (1.5, 2)" in pair.check(lambda: (np.float64(1.5), np.int64(2))).message
     assert "gives [1.5, 'a']" in pair.check(lambda: [np.float32(1.5), "a"]).message
+
+
+def test_what_numpy_warns_of_becomes_words_and_no_warning():
+    """`filterwarnings = error` would turn a warning that comes through into "raises"."""
+    ratio = Exercise("ratio", lambda x: 0.0, lambda rng: [(np.zeros(2),)], ("",), "")
+    for answer in (lambda x: (x / x)[0], lambda x: x[x > 0].mean()):
+        verdict = ratio.check(answer)
+        assert verdict.state == "wrong"
+        assert "gives nan; NaN is what 0/0 gives" in verdict.message
+    nothing = Exercise("nothing", lambda x: x, lambda rng: [(np.zeros(2),)], ("",), "")
+    assert nothing.check(lambda x: np.where(x == 0, 0, x / x)).state == "right"
+
+
+def test_a_wrong_shape_is_named():
+    two = Exercise("two", lambda: np.zeros(2), lambda rng: [()], ("",), "")
+    assert "of shape (3,) instead of (2,)" in two.check(lambda: np.zeros(3)).message
+    assert "of shape () instead of (2,)" in two.check(lambda: 0).message
+    one = Exercise("one", lambda: 1, lambda rng: [()], ("",), "")
+    assert "a single number is asked for" in one.check(lambda: [1, 2]).message
+    assert one.check(lambda: [[1], [1, 2]]).message.endswith("[[1], [1, 2]]")
+
+
+def test_codes_that_are_floats_are_told_so():
+    codes = Exercise(
+        "codes", lambda: np.arange(3), lambda rng: [()], ("",), "", agree=same_integers
+    )
+    assert codes.check(lambda: [0, 1, 2]).state == "right"
+    assert codes.check(lambda: np.arange(3, dtype=np.uint8)).state == "right"
+    verdict = codes.check(lambda: np.arange(3.0))
+    assert verdict.state == "wrong"
+    assert "the numbers are right, but floats cannot index" in verdict.message

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,8 @@ class Exercise:
     def check(self, answer: Callable[..., Any]) -> Verdict:
         """Try an answer on every case; the first that disagrees is shown.
 
+        NumPy's warnings about 0/0 and the like are kept back: the verdict has words for NaN.
+
         Parameters
         ----------
         answer : function of the arguments that the exercise names
@@ -95,7 +98,9 @@ class Exercise:
             call = f"{self.name}({', '.join(_short(a) for a in arguments)})"
             expected = self.spec(*(_copy(a) for a in arguments))
             try:
-                got = answer(*(_copy(a) for a in arguments))
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+                    got = answer(*(_copy(a) for a in arguments))
             except NotImplementedError:
                 got = ...
             except Exception as error:
@@ -108,6 +113,7 @@ class Exercise:
             if not agree(expected, got):
                 message = (
                     f"{call} should be {_short(expected)}, but your function gives {_short(got)}"
+                    f"{_word(expected, got)}"
                 )
                 picture = self.picture(arguments, expected, got) if self.picture else None
                 return Verdict("wrong", message, picture)
@@ -143,6 +149,11 @@ def same(expected: Any, got: Any) -> bool:
         return False
 
 
+def same_integers(expected: Any, got: Any) -> bool:
+    """Equal, and integers: codes pick levels, `levels[codes]`, and floats cannot do that."""
+    return same(expected, got) and np.asarray(got).dtype.kind in "iu"
+
+
 def close(expected: Any, got: Any) -> bool:
     """Equal up to the rounding of float64 arithmetic, for answers that may add in another order."""
     try:
@@ -152,6 +163,25 @@ def close(expected: Any, got: Any) -> bool:
         )
     except (TypeError, ValueError):
         return False
+
+
+def _word(expected: Any, got: Any) -> str:
+    """What the numbers of a wrong answer do not say by themselves."""
+    try:
+        expected, got = np.asarray(expected), np.asarray(got)
+    except ValueError:  # ragged lists
+        return ""
+    if expected.dtype.kind not in "biuf" or got.dtype.kind not in "biuf":
+        return ""
+    if expected.shape != got.shape and expected.ndim:
+        return f", of shape {got.shape} instead of {expected.shape}"
+    if expected.shape != got.shape:
+        return ", where a single number is asked for"
+    if np.isnan(got).any() and not np.isnan(expected).any():
+        return "; NaN is what 0/0 gives, and the mean of nothing"
+    if expected.dtype.kind in "iu" and got.dtype.kind == "f" and np.array_equal(expected, got):
+        return "; the numbers are right, but floats cannot index an array: .astype(int)"
+    return ""
 
 
 def _copy(argument: Any) -> Any:
