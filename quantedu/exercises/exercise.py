@@ -3,6 +3,7 @@
 import copy
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,8 @@ class Exercise:
     def check(self, answer: Callable[..., Any]) -> Verdict:
         """Try an answer on every case; the first that disagrees is shown.
 
+        NumPy's warnings about 0/0 and the like are kept back: the verdict has words for NaN.
+
         Parameters
         ----------
         answer : function of the arguments that the exercise names; whatever it gives or raises,
@@ -103,7 +106,9 @@ class Exercise:
             call = f"{self.name}({', '.join(_short(a) for a in arguments)})"
             expected = self.spec(*copy.deepcopy(arguments))
             try:
-                got = _readable(answer(*copy.deepcopy(arguments)))
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+                    got = _readable(answer(*copy.deepcopy(arguments)))
             except NotImplementedError:
                 got = ...
             except (Exception, SystemExit) as error:
@@ -167,6 +172,11 @@ def same(expected: Any, got: Any) -> bool:
         return False
 
 
+def same_integers(expected: Any, got: Any) -> bool:
+    """Equal, and integers: codes pick levels, `levels[codes]`, and floats cannot do that."""
+    return same(expected, got) and np.asarray(got).dtype.kind in "iu"
+
+
 def close(expected: Any, got: Any) -> bool:
     """Equal up to the rounding of float64 arithmetic, for answers that may add in another order."""
     try:
@@ -209,24 +219,30 @@ def _odd(expected: Any, got: Any) -> str:
 
 
 def _apart(expected: Any, got: Any) -> str:
-    """In brackets what the two printed results may not show: their shapes, or where they differ."""
+    """In brackets, what the two printed results do not say by themselves."""
     try:
-        words = _odd(expected, got)
-        if not words and got is None:
-            words = "is a return missing?"
+        words = _odd(expected, got) or ("is a return missing?" if got is None else "")
         if not words and not isinstance(expected, (str, tuple)):
-            want, have = (np.asarray(x, dtype=np.float64) for x in (expected, got))
-            if want.shape != have.shape:
-                words = f"shape {have.shape}, not {want.shape}"
-            elif want.size > 12:  # NumPy prints the ends only
-                with np.errstate(all="ignore"):
-                    distance = np.where(np.isnan(want) & np.isnan(have), 0, np.abs(want - have))
-                at = np.unravel_index(np.argmax(distance), want.shape)  # NaN counts as the largest
-                place = ", ".join(str(i) for i in at)
-                words = f"furthest apart at [{place}]: {_short(want[at])} and {_short(have[at])}"
+            words = _apart_as_arrays(np.asarray(expected), np.asarray(got))
         return f" ({words})" if words else ""
     except Exception:
         return ""
+
+
+def _apart_as_arrays(want: np.ndarray, have: np.ndarray) -> str:
+    if want.shape != have.shape:
+        return f"shape {have.shape}, not {want.shape}" if want.ndim else "one number is asked for"
+    if want.dtype.kind in "iu" and have.dtype.kind == "f" and np.array_equal(want, have):
+        return "the numbers are right, but floats cannot index an array: .astype(int)"
+    lost = np.isnan(have) & ~np.isnan(want)
+    if want.size > 12:  # NumPy prints the ends only
+        with np.errstate(all="ignore"):
+            distance = np.abs(want - have.astype(np.float64))
+        distance = np.where(np.isnan(distance), np.where(lost, np.inf, 0), distance)
+        at = np.unravel_index(np.argmax(distance), want.shape)
+        place = ", ".join(str(i) for i in at)
+        return f"furthest apart at [{place}]: {_short(want[at])} and {_short(have[at])}"
+    return "NaN is what 0/0 gives, and the mean of nothing" if lost.any() else ""
 
 
 def _short(value: Any) -> str:
