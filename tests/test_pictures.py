@@ -1,9 +1,11 @@
 """The stored pictures are those that the library draws today, and the pages show them."""
 
+import functools
+import html
 import io
+import re
 from itertools import combinations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +15,7 @@ from tools.openings import chapter_00
 from tools.openings.page import DPI, HEIGHT, WIDTH, to_png, words
 
 NOTEBOOKS = {int(path.name[:2]): path for path in sorted(notebooks.FOLDER.glob("*.ipynb"))}
+README = (notebooks.ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def stored(name):
@@ -65,18 +68,23 @@ def written(png):
     return set(Image.open(io.BytesIO(png)).text["Description"].split("\n"))
 
 
-@pytest.fixture
-def drawn():
-    """Draws an opening and forgets it."""
-    yield pictures.opening
-    plt.close("all")
+@functools.cache
+def drawn(number):
+    """An opening as it is drawn today, once for all tests here."""
+    return pictures.opening(number)
 
 
 # ---------------------------------------------------------------------- drawn again
 
 
+def test_every_chapter_has_an_opening_and_no_picture_is_left_over():
+    assert list(pictures.CHAPTERS) == list(NOTEBOOKS)
+    names = {f"chapter_{number:02}" for number in NOTEBOOKS} | {"course_map", "bit_inspector"}
+    assert {path.stem for path in pictures.PICTURES.iterdir()} == names
+
+
 @pytest.mark.parametrize("number", pictures.CHAPTERS)
-def test_the_stored_opening_is_what_is_drawn_today(number, drawn):
+def test_the_stored_opening_is_what_is_drawn_today(number):
     found = stale(drawn(number), stored(f"chapter_{number:02}"))
     assert not found, "make pictures, and look at it"
 
@@ -90,8 +98,8 @@ def test_the_bit_inspector_is_what_is_drawn_today():
     assert mean < 4  # mostly letters
 
 
-def test_a_picture_is_the_same_bytes_each_time(drawn):
-    assert to_png(drawn(0)) == to_png(drawn(0))
+def test_a_picture_is_the_same_bytes_each_time():
+    assert to_png(pictures.opening(0)) == to_png(drawn(0))
 
 
 # ---------------------------------------------------------------------- fit to be seen
@@ -103,11 +111,11 @@ def test_an_opening_is_large_enough_to_read_and_small_enough_to_load(number):
     image = Image.open(io.BytesIO(png))
     assert image.size == (WIDTH * DPI, round(HEIGHT * DPI)) == (1600, 704)
     assert len(png) < 150_000
-    assert image.mode == "RGB" or image.getextrema()[3] == (255, 255), "it must be opaque"
+    assert image.convert("RGBA").getextrema()[3] == (255, 255), "it must be opaque"
 
 
 @pytest.mark.parametrize("number", pictures.CHAPTERS)
-def test_no_words_are_cut_off_or_tiny_or_lie_on_others(number, drawn):
+def test_no_words_are_cut_off_or_tiny_or_lie_on_others(number):
     figure = drawn(number)
     texts = words(figure)
     boxes = [t.get_window_extent() for t in texts]
@@ -137,27 +145,40 @@ def test_a_chapter_shows_its_picture_below_the_title(number):
     assert not set(alt) & set('[]()<>"')
 
 
+@pytest.mark.parametrize("number", pictures.CHAPTERS)
+def test_the_readme_shows_it_too_and_asks_the_same_question(number):
+    cells = re.findall(r"<td.*?</td>", README, flags=re.S)
+    picture = f'<img src="notebooks/pictures/chapter_{number:02}.png"'
+    [cell] = [cell for cell in cells if picture in cell]
+    path, alt = NOTEBOOKS[number], html.escape(pictures.chapter(number).ALT)
+    assert f'alt="{alt}"' in cell
+    assert re.findall('href="(.*?)"', cell) == [f"notebooks/{path.name}"] * 2
+    [question] = re.findall(rf">{number:02}</a> (.*?\?)</b>", cell)
+    title = notebooks.read(path).cells[0].source.partition("\n")[0]
+    assert question.lower() in title.lower()
+
+
 # ---------------------------------------------------------------------- the test of the test
 
 
-def test_a_picture_of_other_data_is_stale(drawn, monkeypatch):
+def test_a_picture_of_other_data_is_stale(monkeypatch):
     found = chapter_00.records()
     squeezed = [dict(r) for r in found["squeezed"]]
     squeezed[-2]["bits_per_byte"] += 0.5  # 3 bits: a dot and two lines, and no word of it
     monkeypatch.setattr(chapter_00, "records", lambda: {**found, "squeezed": squeezed})
-    [what] = stale(drawn(0), stored("chapter_00"))
+    [what] = stale(pictures.opening(0), stored("chapter_00"))
     assert "in one patch" in what
 
 
-def test_a_picture_with_another_number_in_it_is_stale(drawn, monkeypatch):
+def test_a_picture_with_another_number_in_it_is_stale(monkeypatch):
     found = chapter_00.records()
     squeezed = [dict(r) for r in found["squeezed"]]
     squeezed[0]["bits_per_byte"] += 0.01
     monkeypatch.setattr(chapter_00, "records", lambda: {**found, "squeezed": squeezed})
-    assert stale(drawn(0), stored("chapter_00")) == ["it does not say '1.20'"]
+    assert stale(pictures.opening(0), stored("chapter_00")) == ["it does not say '1.20'"]
 
 
-def test_edges_that_move_by_a_third_of_a_dot_are_forgiven(drawn):
+def test_edges_that_move_by_a_third_of_a_dot_are_forgiven():
     figure = drawn(0)
     boxes = [text.get_window_extent().extents for text in words(figure)]
     image = pixels(stored("chapter_00"))

@@ -30,7 +30,7 @@ from quantedu.widgets import BitInspector
 from tools.openings.page import LOOK, to_png
 
 PICTURES = pathlib.Path(__file__).resolve().parent.parent / "notebooks" / "pictures"
-CHAPTERS = range(6)
+CHAPTERS = range(11)
 
 # The map: a way through the chapters, and from each of them the picture to remember
 

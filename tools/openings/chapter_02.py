@@ -26,7 +26,7 @@ def draw() -> Figure:
     )
     large = room(figure, 0.85, 0.6, 4.55, 2.6)
     for fmt, color, at in (
-        (FP32, ORIGINAL, (-140, 22.2)),
+        (FP32, ORIGINAL, (-140.0, 22.2)),
         (TF32, "#009E73", (-128, 9.3)),
         (BF16, QUANTIZED, (-125, 6.2)),
         (FP16, FIELD_COLORS["exponent"], (-21, 9.3)),
@@ -54,7 +54,7 @@ def draw() -> Figure:
     small.plot(levels, np.full(levels.size, -0.5), "D", color=ERROR, ms=4.5, mew=0)
     small.text(-4.4, -0.52, "NF4: a table", ha="right", va="center", color=ERROR, weight="bold")
     small.text(0.9, -0.52, "no fields to read", va="center", color=ERROR)
-    for y, corner in ((5.2, (-18, 5.2)), (0, (-18, -1))):
+    for y, corner in ((5.2, (-18.0, 5.2)), (0.0, (-18.0, -1.0))):
         zoom = ConnectionPatch((18, y), corner, large.transData, small.transData)
         zoom.set(color="#777777", lw=0.8, ls=DASHED)
         figure.add_artist(zoom)

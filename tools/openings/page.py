@@ -4,9 +4,13 @@ import io
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from quantedu.plots import INK, STYLE
 
@@ -28,7 +32,8 @@ LOOK: dict[str, Any] = STYLE | {
 
 def page(number: int, headline: str, caption: str) -> Figure:
     """An empty page; below its caption, 3.1 inches are left for the picture."""
-    figure = plt.figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="none", facecolor="white")
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="none", facecolor="white")
+    FigureCanvasAgg(figure)
     words = {"va": "baseline", "fontsize": 17}
     figure.text(MARGIN / WIDTH, 3.87 / HEIGHT, f"{number:02}", color="#7A7A7A", **words)
     left = (MARGIN + 0.5) / WIDTH
@@ -66,13 +71,15 @@ def words(figure: Figure) -> list[Text]:
 
 
 def to_png(figure: Figure) -> bytes:
-    """The page as PNG; the same page gives the same bytes. Closes it.
+    """The page as PNG of at most 256 colours; the same page gives the same bytes. Closes it.
 
     What is written on it stands in the file as text too: a test compares that word by word, since
     letters come out a little different in each version of Matplotlib.
     """
-    file, written = io.BytesIO(), "\n".join(text.get_text() for text in words(figure))
-    about = {"Software": None, "Description": written}
-    figure.savefig(file, format="png", dpi=figure.dpi, facecolor="white", metadata=about)
+    file, about, agg = io.BytesIO(), PngInfo(), FigureCanvasAgg(figure)
+    about.add_itxt("Description", "\n".join(text.get_text() for text in words(figure)))
+    dots = np.asarray(agg.buffer_rgba())[..., :3]
     plt.close(figure)
+    image = Image.fromarray(np.ascontiguousarray(dots)).quantize(256, dither=Image.Dither.NONE)
+    image.save(file, format="png", optimize=True, pnginfo=about)
     return file.getvalue()
