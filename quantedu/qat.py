@@ -80,7 +80,7 @@ def fake_quantize(w: Any, recipe: Quantizer, scale: Any = None) -> tuple[np.ndar
             raise ValueError(f"the gradient has shape {np.shape(gradient)}, but w has {u.shape}")
         if scale is None:
             return gradient * inside, None
-        by_scale = gradient * (book.levels[q.codes] - zero - np.where(inside, u, 0))
+        by_scale = gradient * (book.levels[q.codes] - np.where(inside, u, 0))  # zero is 0
         sizes = _sums(layout, np.ones(u.shape))
         return gradient * inside, _sums(layout, by_scale) / np.sqrt(sizes * book.max)
 
