@@ -403,8 +403,7 @@ def format_codebook(fmt: FloatFormat) -> Codebook:
     levels = fmt.decode(np.arange(2**fmt.bits), np.float32)
     plain = Codebook(fmt.name, levels)
     midpoints = _midpoints(levels[plain.codes_by_rank], np.float64)
-    nonnegative = midpoints if fmt.signed else np.maximum(midpoints, 0)
-    goes_up = fmt.encode(nonnegative, overflow="saturate") == plain.codes_by_rank[1:]
+    goes_up = fmt.encode(midpoints, overflow="saturate") == plain.codes_by_rank[1:]
     return Codebook(fmt.name, levels, thresholds=_at_most(midpoints, goes_up))
 
 

@@ -120,7 +120,7 @@ class LanguageModel(Model):
         ----------
         codes : integers [n, t], 0 … 255
         cache : an empty dict that keeps keys and values; given again, with only the bytes that
-            are new, it saves the work on the old ones
+            are new, it saves the work on the old ones; it goes with these n texts and this model
 
         Returns
         -------
@@ -129,7 +129,8 @@ class LanguageModel(Model):
         Raises
         ------
         ValueError
-            If codes are no bytes, there are none, or more than the context holds.
+            If codes are no bytes, there are none, or more than the context holds; if the cache is
+            of other texts, another model, or a call that failed.
 
         Examples
         --------
@@ -143,7 +144,14 @@ class LanguageModel(Model):
             raise ValueError(f"codes must be integers [n, t], not {codes.dtype} {codes.shape}")
         if codes.min() < 0 or codes.max() > 255:
             raise ValueError(f"codes must be bytes, 0 … 255; got {codes.min()} … {codes.max()}")
-        seen = cache["block0"][0].shape[2] if cache else 0
+        n, head = len(codes), self.tables["head"].shape[1] // self.heads
+        shapes = {np.shape(kept) for pair in cache.values() for kept in pair}
+        seen = max((shape[2] for shape in shapes if len(shape) == 4), default=0)
+        if cache and (len(cache), shapes) != (self.blocks, {(n, self.heads, seen, head)}):
+            raise ValueError(
+                f"this cache keeps {sorted(shapes)} in {len(cache)} blocks, but {n} texts need one "
+                f"[{n}, {self.heads}, …, {head}] in {self.blocks}; begin with an empty dict"
+            )
         if seen + codes.shape[1] > self.context:
             raise ValueError(
                 f"{seen + codes.shape[1]} bytes are more than this model's context, "
@@ -373,6 +381,8 @@ def sample(
     for _ in range(n):
         fresh = written[cache["block0"][0].shape[2] :] if cache else written
         logits = model.logits([fresh], cache if use_cache else None)[0, -1].astype(np.float64)
+        if not np.isfinite(logits).all():
+            raise ValueError("the model's scores are no longer finite; no byte can be drawn")
         if rng is None or temperature == 0:
             written.append(int(logits.argmax()))
             continue

@@ -11,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
+from quantedu._checks import as_real, first_wrong, integer_in
+
 DATA = Path(__file__).parent / "data"
 
 Recipe = Callable[[Any], Any]  # array -> array of the same shape, such as a Quantizer
@@ -29,6 +31,11 @@ class Model:
     ----------
     layers : name → float32 weights [n_out, n_in], read-only
     activations : name → recipe for what enters that layer; see `with_activations`
+
+    Raises
+    ------
+    TypeError, ValueError
+        If weights are no real numbers, or not finite as float32.
 
     Examples
     --------
@@ -51,7 +58,7 @@ class Model:
         """Make a field a read-only mapping to float32 arrays of so many axes."""
         frozen = {
             name: _frozen(array, f"{field}[{name!r}]", ndim)
-            for name, array in getattr(self, field).items()
+            for name, array in dict(getattr(self, field)).items()
         }
         object.__setattr__(self, field, MappingProxyType(frozen))
 
@@ -189,7 +196,7 @@ class Model:
         model: Self = self
         done: dict[tuple[str, ...], np.ndarray] = {}
         for name, given in scales.items():
-            s, n_in = np.asarray(given, dtype=np.float64), self.layers[name].shape[1]
+            s, n_in = as_real(given)[0].astype(np.float64), self.layers[name].shape[1]
             if s.shape != (n_in,) or not (np.isfinite(s) & (s > 0)).all():
                 raise ValueError(
                     f"s for layer {name!r} must be {n_in} positive finite numbers; got shape "
@@ -212,7 +219,7 @@ class Model:
 def _applied(recipe: Recipe, x: np.ndarray, name: str) -> np.ndarray:
     x = x.view()
     x.flags.writeable = False  # not even a recipe may change what was given
-    changed = np.asarray(recipe(x), dtype=np.float32)
+    changed = _single(recipe(x))
     if changed.shape != x.shape:
         raise ValueError(
             f"a recipe must keep the shape; for layer {name!r} it made {changed.shape} of {x.shape}"
@@ -260,7 +267,7 @@ class Network(Model):
 
     def forward(self, inputs: Any) -> np.ndarray:
         """The scores that inputs [n, n_in] get, before any softmax: float32 [n, n_out]."""
-        y = np.asarray(inputs, dtype=np.float32)
+        y = _single(inputs)
         for i, name in enumerate(self.layers):
             y = self._linear(name, np.maximum(y, 0) if i else y) + self.biases[name]
         return y
@@ -268,15 +275,23 @@ class Network(Model):
     def predict(self, x: Any) -> np.ndarray:
         """The class of each input x [n, n_in], the one with the highest score: int64 [n].
 
+        A ValueError says where there is none, because scores are NaN.
+
         >>> Network({"one": [[1], [2]]}, {"one": [0, 0]}).predict([[1], [-1]])
         array([1, 0])
         """
-        return self.forward(x).argmax(axis=-1)
+        scores = self.forward(x)
+        if (nan := np.isnan(scores)).any():
+            raise ValueError(
+                f"NaN among the scores leaves no class; got {first_wrong(scores, nan)}"
+            )
+        return scores.argmax(axis=-1)
 
     def accuracy(self, x: Any, labels: Any) -> float:
-        """Which part of the inputs x [n, n_in] gets its label [n]: 0 … 1."""
+        """Which part of the inputs x [n, n_in] gets its label [n]: 0 … 1; NaN scores are wrong."""
         x, labels = self._examples(x, labels)
-        return float((self.predict(x) == labels).mean())
+        scores = self.forward(x)
+        return float(((scores.argmax(axis=1) == labels) & ~np.isnan(scores).any(axis=1)).mean())
 
     def loss(self, x: Any, labels: Any) -> float:
         """The mean cross-entropy −ln softmax(scores)[label] over inputs x [n, n_in], in nats.
@@ -289,9 +304,13 @@ class Network(Model):
 
     def _examples(self, x: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
         """Inputs [n, n_in] as float32, and their labels [n]; a ValueError says what is wrong."""
-        x, labels = np.asarray(x, dtype=np.float32), np.asarray(labels)
+        x, labels = _single(x), np.asarray(labels)
         if x.ndim != 2 or not len(x):
             raise ValueError(f"inputs must be [n, n_in], at least one; got shape {x.shape}")
+        if not (finite := np.isfinite(x)).all():
+            raise ValueError(
+                f"inputs must be finite; got {first_wrong(x, ~finite)}; leave these out"
+            )
         if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
             raise ValueError(
                 f"labels must be integers of shape {x.shape[:1]}, one for each input; "
@@ -316,7 +335,7 @@ class Network(Model):
 
         Returns
         -------
-        loss : as `loss` gives it
+        loss : as `loss` gives it; NaN, as all derivatives are, where a number is beyond float32
         gradients : "name.weight" → float32 [n_out, n_in], "name.bias" → float32 [n_out]
 
         Raises
@@ -338,6 +357,8 @@ class Network(Model):
         (y, labels), passed = self._examples(x, labels), []
         for i, (name, weights) in enumerate(self.layers.items()):
             before = np.maximum(y, 0) if i else y
+            if not np.isfinite(before).all():  # training diverged; recipes would not take these
+                return np.nan, {key: np.full_like(p, np.nan) for key, p in self.parameters.items()}
             into = self._entering(name, before)
             passed.append((name, weights, before, into))
             y = into @ weights.T + self.biases[name]
@@ -394,7 +415,7 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
 
     Parameters
     ----------
-    widths : numbers of inputs, of each hidden layer's outputs, and of scores
+    widths : numbers of inputs, of each hidden layer's outputs, and of scores; at least 1 each
     rng : where the weights come from
 
     References
@@ -406,6 +427,7 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
     >>> initial((64, 16, 10), np.random.default_rng(0))
     <Network hidden1 16×64, output 10×16>
     """
+    widths = [integer_in("a width", width, 1) for width in widths]
     names = [*(f"hidden{i + 1}" for i in range(len(widths) - 2)), "output"]
     sizes = list(zip(names, widths, widths[1:]))
     weights = {n: rng.standard_normal((o, i)) * np.sqrt(2 / i) for n, i, o in sizes}
@@ -559,10 +581,18 @@ def _cross_entropy(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.nd
     return float((np.log(total[:, 0]) - shifted[here]).mean()), error
 
 
+def _single(x: Any) -> np.ndarray:
+    """Real numbers as float32; what is beyond its range is infinite."""
+    with np.errstate(over="ignore"):
+        return as_real(x)[0].astype(np.float32, copy=False)
+
+
 def _frozen(array: Any, name: str, ndim: int) -> np.ndarray:
-    array = np.array(array, dtype=np.float32)
+    array = np.array(_single(array))
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, not shape {array.shape}")
+    if not (finite := np.isfinite(array)).all():
+        raise ValueError(f"{name} must be finite as float32; got {first_wrong(array, ~finite)}")
     array.flags.writeable = False
     return array
 
@@ -574,6 +604,8 @@ def held_out(labels: Any) -> np.ndarray:
     [False, True, False, False, True, False]
     """
     labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"labels must stand in a row [n], not in shape {labels.shape}")
     held = np.zeros(labels.shape, dtype=bool)
     held[np.argsort(labels, kind="stable")[::5]] = True
     return held

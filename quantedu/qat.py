@@ -37,6 +37,12 @@ def fake_quantize(w: Any, recipe: Quantizer, scale: Any = None) -> tuple[np.ndar
     pull : function of the gradient by w_hat, gives the gradient by w, and by the scale (None where
         it was fitted)
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the recipe is no Quantizer, or does not take w or the scale; from `pull`, if the
+        gradient has another shape.
+
     Notes
     -----
     Fitted scale: the gradient passes up to half a step beyond the end levels, the places that
@@ -58,6 +64,8 @@ def fake_quantize(w: Any, recipe: Quantizer, scale: Any = None) -> tuple[np.ndar
     >>> w_hat, pull(np.ones(4))[0]
     (array([-2.,  0.,  1.,  1.], dtype=float32), array([0., 1., 1., 0.]))
     """
+    if not isinstance(recipe, Quantizer):
+        raise TypeError(f"a recipe in training is a Quantizer, not {recipe!r}; int_absmax(4), say")
     q, book = recipe.quantize(w, scale), recipe.codebook
     layout, ranked = q.layout, book.levels[book.codes_by_rank]
     steps = _spread(layout, np.where(q.scale == 0, 1, q.scale))
@@ -68,9 +76,11 @@ def fake_quantize(w: Any, recipe: Quantizer, scale: Any = None) -> tuple[np.ndar
     inside = (u >= low) & (u <= high) if scale is None else (u > low) & (u < high)
 
     def pull(gradient: np.ndarray) -> tuple[np.ndarray, Any]:
+        if np.shape(gradient) != u.shape:
+            raise ValueError(f"the gradient has shape {np.shape(gradient)}, but w has {u.shape}")
         if scale is None:
             return gradient * inside, None
-        by_scale = gradient * (book.levels[q.codes] - zero - np.where(inside, u, 0))
+        by_scale = gradient * (book.levels[q.codes] - np.where(inside, u, 0))  # zero is 0
         sizes = _sums(layout, np.ones(u.shape))
         return gradient * inside, _sums(layout, by_scale) / np.sqrt(sizes * book.max)
 
@@ -172,7 +182,8 @@ def finetune(
 
     def learned(p: Parameters, name: str) -> Any:
         scale = p.get(f"{name}.scale")
-        return None if scale is None else np.maximum(scale, 1e-8)  # a step below 0 has no meaning
+        # a step below 0 has no meaning, and what diverges must still be a float32
+        return None if scale is None else np.clip(scale, 1e-8, np.finfo(np.float32).max)
 
     def seen(p: Parameters) -> tuple[Parameters, dict[str, Pull]]:
         hats, pulls = dict(p), {}

@@ -400,6 +400,30 @@ def test_lloyd_max_is_the_same_each_time_and_survives_an_outlier():
     assert error.mean() < 0.0125  # one level for the outlier, 15 for the rest
 
 
+def test_a_sample_on_a_threshold_belongs_to_the_lower_level_as_encode_has_it():
+    book = lloyd_max([0.0, 1.0, 2.0], 1)
+    assert book.levels.tolist() == [0.5, 2.0]
+    assert book.decode(book.encode([0.0, 1.0, 2.0])).tolist() == [0.5, 0.5, 2.0]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3])
+@pytest.mark.parametrize("places", [[-11.0, 11.0], [-11.0, -10.5, 3.0], [0.0]])
+def test_no_level_of_a_density_stands_where_the_density_is_zero(places, bits):
+    """A level to which nothing is nearest moves to what there is, not into the empty rest."""
+
+    def spikes(x):
+        return sum((abs(x - place) < 0.01).astype(float) for place in places)
+
+    book = lloyd_max(spikes, bits)
+    apart = np.abs(book.levels[:, None] - np.float32(places)).min(axis=1)
+    if 2**bits >= len(places):
+        assert (apart < 0.01).all(), book.levels
+    edges = np.linspace(-12, 12, 2**16 + 1)
+    x = (edges[1:] + edges[:-1]) / 2
+    used = np.unique(book.encode(x[spikes(x) > 0]))
+    assert used.size == book.levels.size  # none is idle
+
+
 # ---------------------------------------------------------------------- records
 
 

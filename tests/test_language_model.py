@@ -154,6 +154,83 @@ def test_logits_with_a_cache_are_those_without():
     np.testing.assert_allclose(np.concatenate(parts, axis=1), MODEL.logits(codes), atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("filled_by", "message"),
+    [
+        (lambda: ([[1, 2], [3, 4]], MODEL), r"\(2, 6, 2, 32\)\] in 6 blocks, but 1 texts need one"),
+        (lambda: ([[1, 2]], tiny(np.random.default_rng(0))), r"in 2 blocks, .*, 32\] in 6; begin"),
+        (lambda: ([[1]], tiny(np.random.default_rng(0), 6, 192, 12, 12, 9)), "begin with an empty"),
+    ],
+)
+def test_a_cache_of_other_texts_or_of_another_model_is_refused(filled_by, message):
+    codes, model = filled_by()
+    cache = {}
+    model.logits(codes, cache)
+    with pytest.raises(ValueError, match=message):
+        MODEL.logits([[5]], cache)
+
+
+def test_a_cache_that_a_failed_call_left_behind_is_refused():
+    def fails(x):
+        raise ZeroDivisionError
+
+    cache = {}
+    MODEL.logits([[1, 2]], cache)
+    with pytest.raises(ZeroDivisionError):
+        MODEL.with_activations({"block3.q": fails}).logits([[3]], cache)
+    with pytest.raises(ValueError, match=r"\(1, 6, 2, 32\), \(1, 6, 3, 32\)\] in 6 blocks"):
+        MODEL.logits([[3]], cache)
+
+
+def test_a_cache_serves_several_texts_of_one_batch():
+    codes = np.frombuffer(TEXT[:60], dtype=np.uint8).reshape(3, 20)
+    cache = {}
+    parts = [MODEL.logits(part, cache) for part in np.split(codes, [7], axis=1)]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), MODEL.logits(codes), atol=1e-4)
+
+
+def loud(factor, *names):
+    """A tiny model whose logits, or whose attention scores, are beyond what exp takes."""
+    model = tiny(np.random.default_rng(4), blocks=1)
+    layers = {k: w * (factor if k in names else 1) for k, w in model.layers.items()}
+    tables = {k: w * (factor if k in names else 1) for k, w in model.tables.items()}
+    return dataclasses.replace(model, layers=layers, tables=tables)
+
+
+def test_attention_scores_beyond_exps_range_choose_the_loudest_place():
+    model, text = loud(1e4, "block0.q"), b"abcdef"
+    with np.errstate(all="raise", under="ignore"):
+        logits = model.forward(text)
+    assert np.isfinite(logits).all()
+    # shares of 0 and 1: what enters o is the value at one of the places, in each head
+    v, o = (model.record(text)[name] for name in ("block0.v", "block0.o"))
+    values = v @ model.layers["block0.v"].T
+    for place in range(1, len(text)):
+        for head in (slice(0, 4), slice(4, 8)):
+            apart = np.abs(values[: place + 1, head] - o[place, head]).max(axis=1)
+            assert apart.min() < 1e-4
+
+
+def test_logits_beyond_exps_range_cost_as_many_bits_as_they_lie_below_the_highest():
+    model, text = loud(1e4, "head"), TEXT[:12]
+    logits = np.concatenate([model.forward(text[:-1])]).astype(np.float64)
+    right = logits[np.arange(11), list(text[1:])]
+    expected = np.mean(logits.max(axis=1) - right) / np.log(2)
+    assert expected > 1000
+    with np.errstate(all="raise", under="ignore"):
+        assert bits_per_byte(model, text) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_model_with_infinite_weights_is_refused_and_one_whose_scores_overflow_draws_nothing():
+    with pytest.raises(ValueError, match=r"layers\['block0.q'\] must be finite"):
+        MODEL.with_weights(lambda w: w * np.inf, "block0.q")
+    model = tiny(np.random.default_rng(4), blocks=1).with_weights(np.zeros_like)
+    tables = {"embedding": np.ones((256, 8)), "head": np.full((256, 8), 3e38)}
+    model = dataclasses.replace(model, tables=tables)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="no longer finite; no byte"):
+        sample(model, "a", 1, temperature=0)
+
+
 class LowestLot:
     def random(self):
         return 0.0

@@ -98,7 +98,7 @@ def test_a_nan_far_into_the_array_is_the_largest_error():
     assert np.isnan(metrics.max_error(np.zeros(10**6), x))
 
 
-@pytest.mark.parametrize("unit", [1e-320, 1e-250, 1e-170, 1.0, 1e170, 1e305])
+@pytest.mark.parametrize("unit", [1e-320, 1e-250, 1e-170, 1e-161, 1e-158, 1.0, 1e170, 1e305])
 def test_sqnr_does_not_depend_on_the_unit(unit):
     """40 dB: an error of a hundredth; squares of 1e-170 are 0 and those of 1e170 infinite."""
     x, error = np.array([3.0, -4.0]), np.array([0.04, 0.03])

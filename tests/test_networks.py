@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from quantedu import int_absmax, int_affine
 from quantedu.networks import (
     DATA,
     Network,
@@ -95,6 +96,14 @@ def test_with_weights_changes_the_named_layers_only():
         ({}, {}, "at least one"),
         ({"a": [1]}, {"a": [1]}, r"layers\['a'\] must have 2 axes, not shape \(1,\)"),
         ({"a": [[1]]}, {"a": 1}, r"biases\['a'\] must have 1 axes, not shape \(\)"),
+        (
+            {"a": [[np.nan]]},
+            {"a": [1]},
+            r"layers\['a'\] must be finite .* got 1 of 1, the first nan",
+        ),
+        ({"a": [[1]]}, {"a": [-np.inf]}, r"biases\['a'\] must be finite as float32; .* -inf at 0"),
+        ({"a": [[1.0, 1e39]]}, {"a": [0]}, r"layers\['a'\] must be finite .* the first inf"),
+        ({"a": [[1], [1, 2]]}, {"a": [0]}, "inhomogeneous"),
         ({"a": [[1, 2]]}, {"a": [1, 2]}, r"'a' has weights \(1, 2\) and bias \(2,\)"),
         ({"a": [[1]], "b": [[1, 2]]}, {"a": [0], "b": [0]}, "'b' .* gets 1 numbers"),
     ],
@@ -438,13 +447,18 @@ def test_what_is_given_back_are_the_last_parameters_that_had_a_finite_loss(what)
     assert found["p"] == losses[2] != losses[3]
 
 
-def test_inputs_with_nan_stop_training_before_the_first_step():
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1e39])
+def test_inputs_that_are_not_finite_are_refused_before_the_first_step(bad):
     x, labels, _, _ = halves()
-    x[:, 3] = np.nan
+    x[7, 3] = bad
     start = initial((64, 8, 10), np.random.default_rng(0))
-    with pytest.warns(RuntimeWarning, match="after 0 steps"):
-        net = train(start, x, labels, 1, np.random.default_rng(1))
-    assert np.array_equal(net.layers["hidden1"], start.layers["hidden1"])
+    with pytest.raises(
+        ValueError, match=r"must be finite; got 1 of 12800, the first .* at \(7, 3\)"
+    ):
+        train(start, x, labels, 1, np.random.default_rng(1))
+    for method in (start.loss, start.gradients, start.accuracy):
+        with pytest.raises(ValueError, match="inputs must be finite; got 1 of"):
+            method(x, labels)
 
 
 @pytest.mark.parametrize("options", [{"batch": 0}, {"batch": 1000}, {"rate": 0}, {"epochs": -1}])
@@ -510,3 +524,104 @@ def test_the_script_learns_and_writes_the_same_bytes_twice(script, tmp_path):
         script.save(net, file)
     assert net.accuracy(x[held], labels[held]) > 0.9
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+# ---------------------------------------------------------------------- what cannot be computed
+
+
+@pytest.mark.parametrize("optimizer", [sgd, adam])
+@pytest.mark.parametrize("recipe", [int_absmax(8), int_affine(4), np.floor, None])
+def test_training_that_diverges_under_recipes_for_activations_stops_as_without(recipe, optimizer):
+    """Of finite weights a step makes activations beyond float32, which no recipe takes."""
+    x, labels, _, _ = halves()
+    start = initial((64, 8, 8, 10), np.random.default_rng(0))
+    start = start if recipe is None else start.with_activations(recipe)
+    with pytest.warns(RuntimeWarning, match="met NaN or infinity after .* lower rate than 1e.20"):
+        net = train(start, x, labels, 2, np.random.default_rng(1), optimizer=optimizer, rate=1e20)
+    assert all(np.isfinite(p).all() for p in net.parameters.values())
+
+
+def test_gradients_beyond_float32_are_nan_all_of_them_and_so_is_the_loss():
+    net = Network(
+        {"a": [[1e38]], "b": [[1.0]], "c": [[1.0], [2.0]]}, {"a": [0], "b": [0], "c": [0, 0]}
+    ).with_activations(int_absmax(8))
+    with np.errstate(all="ignore"):
+        loss, found = net.gradients([[1e5]], [1])
+    assert np.isnan(loss)
+    assert {name: g.shape for name, g in found.items()} == {
+        name: p.shape for name, p in net.parameters.items()
+    }
+    assert all(np.isnan(g).all() for g in found.values())
+
+
+def test_scores_that_are_nan_have_no_class_and_count_as_wrong():
+    net = Network({"a": [[1e30], [1e30]], "b": [[1e30, -1e30]]}, {"a": [0, 0], "b": [0]})
+    with np.errstate(all="ignore"):
+        assert np.isnan(net.forward([[1.0]])).all()
+        assert net.accuracy([[1.0], [0.0]], [0, 0]) == 0.5
+        with pytest.raises(ValueError, match=r"NaN among the scores .* got 1 of 2, the first nan"):
+            net.predict([[1.0], [0.0]])
+
+
+@pytest.mark.parametrize(
+    "inputs", [[["1", "2"]], [[1j, 2]], [[None, 1]], "text", np.array([[1, 2]], dtype=object)]
+)
+def test_inputs_that_are_no_real_numbers_are_refused_by_their_type(inputs):
+    for call in (
+        two_layers().forward,
+        two_layers().predict,
+        two_layers().record,
+        lambda x: two_layers().loss(x, [0]),
+        lambda x: Network({"a": x}, {"a": [0]}),
+        lambda x: two_layers().with_weights(lambda w: np.resize(x, w.shape)),
+        lambda x: two_layers().with_activations(lambda y: np.resize(x, y.shape)).forward([[1, 2]]),
+        lambda x: two_layers().rescale_inputs({"b": np.resize(x, 3)}),
+    ):
+        with pytest.raises(TypeError, match="must hold real numbers"):
+            call(inputs)
+
+
+def test_a_recipe_that_makes_nan_of_weights_is_refused_by_the_layers_name():
+    with pytest.raises(ValueError, match=r"layers\['b'\] must be finite as float32; got 6 of 6"):
+        two_layers().with_weights(lambda w: w * np.nan, "b")
+
+
+def test_a_divisor_too_small_for_float32_is_refused():
+    with pytest.raises(ValueError, match=r"layers\['a'\] must be finite as float32"):
+        two_layers().rescale_inputs({"b": [1e-39, 1, 1]})
+
+
+@pytest.mark.parametrize("widths", [(0, 3), (4, 0, 2), (4, -1), (4, 2.0), ("4", 2)])
+def test_a_layer_has_at_least_one_input_and_one_output(widths):
+    with pytest.raises(ValueError, match="a width must be an integer from 1 on, not"):
+        initial(widths, np.random.default_rng(0))
+
+
+def test_labels_in_rows_of_rows_cannot_be_held_out():
+    with pytest.raises(ValueError, match=r"must stand in a row \[n\], not in shape \(1, 3\)"):
+        held_out([[1, 2, 3]])
+
+
+def test_decay_pulls_on_weights_and_leaves_biases_alone():
+    """With a gradient of zero (one class is all there is), only decay moves anything."""
+    start = Network({"a": [[4.0]]}, {"a": [4.0]})
+    net = train(
+        *(start, [[0.0], [0.0]], [0, 0], 3, np.random.default_rng(0)),
+        decay=0.1,
+        batch=1,
+        rate=0.5,
+        optimizer=sgd,
+    )
+    assert net.biases["a"].tolist() == [4.0]
+    # steps t = 0 … 5 of rate 0.5·(1 − t/6), momentum 0.9, gradient 0.1 · w
+    w, speed = 4.0, 0.0
+    for t in range(6):
+        speed = 0.9 * speed + 0.1 * w
+        w -= 0.5 * (1 - t / 6) * speed
+    assert net.layers["a"].item() == pytest.approx(w, rel=1e-6)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, [1.0, np.inf, 2.0]])
+def test_an_infinite_divisor_is_refused_as_one_of_zero_is(infinite):
+    with pytest.raises(ValueError, match=r"positive finite numbers; got shape .* to inf"):
+        two_layers().rescale_inputs({"b": np.resize(infinite, 3)})

@@ -247,7 +247,7 @@ def test_names_that_come_one_by_one_serve_every_batch_and_both_recipes():
         ),
         (lambda: ptq.requantize([1.5], *ptq.fixed_point(0.5)), TypeError, "Cannot cast"),
         (lambda: ptq.fixed_point([0.5, 0.0]), ValueError, "above 0 and below"),
-        (lambda: ptq.fixed_point(2.0**31), ValueError, "above 0 and below"),
+        (lambda: ptq.fixed_point(2.0**30), ValueError, "above 0 and below"),
     ],
 )
 def test_what_cannot_be_done_is_said(call, error, message):
@@ -341,6 +341,13 @@ def test_a_fixed_point_factor_is_right_to_31_bits_and_rounds_once(factor, total)
 def test_a_factor_that_rounds_up_to_the_next_power_of_two_still_fits():
     multiplier, shift = ptq.fixed_point(1 - 2**-40)
     assert (int(multiplier), int(shift)) == (2**30, 30)
+
+
+def test_below_the_least_factor_that_counts_a_multiplier_has_fewer_bits_and_the_shift_stays():
+    multiplier, shift = ptq.fixed_point([2.0**-32, 2.0**-33, 2.0**-40, np.nextafter(2.0**30, 0)])
+    assert multiplier.tolist() == [2**30, 2**29, 2**22, 2**30]
+    assert shift.tolist() == [62, 62, 62, 0]
+    assert ptq.requantize(3, multiplier[-1], shift[-1]) == 3 * 2**30
 
 
 def test_a_tiny_factor_makes_nothing_of_any_sum():
@@ -488,3 +495,14 @@ def test_codes_that_do_not_fit_an_integer_layer_are_refused(codes):
     layer = ptq.IntegerLayer(np.int8([[1, -2]]), np.int32([3]), np.ones(1))
     with pytest.raises(ValueError, match=r"codes must be integers \[n, 2\], not"):
         layer.sums(codes)
+
+
+def test_sums_of_the_lowest_codes_must_fit_int32_too():
+    """127 · 128 · 132,105 is beyond 2^31, 127 · 127 · 132,105 is not."""
+    net = Network({"a": np.ones((1, 132_105))}, {"a": [0]})
+    symmetric = {"a": ptq.Static(SYMMETRIC, 1.0)}
+    with pytest.raises(ValueError, match=r"'a' could reach 2.15e\+09, beyond int32"):
+        ptq.integer_network(net, qe.int_absmax(8), symmetric)
+    fewer = Network({"a": np.ones((1, 132_103))}, {"a": [0]})
+    integers = ptq.integer_network(fewer, qe.int_absmax(8), symmetric)
+    assert integers.forward(np.full((1, 132_103), -500.0)).item() == pytest.approx(-128 * 132_103)

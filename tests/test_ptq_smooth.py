@@ -241,6 +241,32 @@ def test_layers_that_read_the_same_input_are_judged_together():
     assert list(best) == ["two"]
 
 
+def test_of_layers_that_read_the_same_input_the_errors_are_added():
+    """For each of the two alone another α is best than for both: not the last one decides."""
+    w4, a4, tried = int_absmax(4, axis=-1), int_absmax(4), (0.0, 0.25, 0.5, 0.75, 1.0)
+    alone_decided = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = (rng.standard_normal((30, 6)) * np.exp(rng.standard_normal(6))).astype(np.float32)
+        w = {"one": np.eye(6)}
+        for name in ("two", "three"):
+            w[name] = rng.standard_normal((6, 6)) * np.exp(rng.standard_normal(6))
+        net = SharedInput(w, {name: np.zeros(6) for name in w})
+        inside = net.record(x)["two"]
+
+        def error(name, alpha, net=net, inside=inside):
+            s = smoothing(net, {"two": inside}, alpha)["two"].astype(np.float32)
+            w = net.layers[name]
+            y = a4(inside / s) @ w4(w * s).T
+            return np.square(y - inside @ w.T, dtype=np.float64).sum()
+
+        both = {a: error("two", a) + error("three", a) for a in tried}
+        assert best_alpha(net, x, w4, a4, tried)["two"] == min(both, key=both.get)
+        last = {a: error("three", a) for a in tried}
+        alone_decided += min(last, key=last.get) != min(both, key=both.get)
+    assert alone_decided
+
+
 # LLM.int8()'s split
 
 

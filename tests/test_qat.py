@@ -308,3 +308,42 @@ def test_a_weight_exactly_on_the_end_level_counts_as_beyond_it_as_published():
     by_w, by_scale = pull(np.array([1.0, 3.0]))
     assert by_w.tolist() == [0, 0]
     assert np.isclose(by_scale.item(), (-2 + 3 * 1) / np.sqrt(2))
+
+
+def test_a_centre_moves_the_ends_beyond_which_the_gradient_stops():
+    """Sign weights about their mean: w − mean within two mean magnitudes lets the gradient pass."""
+    recipe = Quantizer(BINARY.codebook, mean_abs, center=np.mean)
+    w = np.float32([100, 101, 102, 103, 114])  # mean 104; beside it −4, −3, −2, −1, 10; magnitude 4
+    w_hat, pull = fake_quantize(w, recipe)
+    assert w_hat.tolist() == [100, 100, 100, 100, 108]
+    assert pull(np.ones(5, np.float32))[0].tolist() == [1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("recipe", [np.round, "int8", None, 4])
+def test_only_a_quantizer_has_a_way_back(recipe):
+    with pytest.raises(TypeError, match="a recipe in training is a Quantizer, not"):
+        fake_quantize(weights(), recipe)
+
+
+@pytest.mark.parametrize("gradient", [1.0, np.ones(7), np.ones((7, 6)), np.ones((1, 6, 7))])
+def test_a_gradient_of_another_shape_is_not_stretched(gradient):
+    for scale in (None, 0.5):
+        pull = fake_quantize(weights(), int_absmax(4), scale)[1]
+        with pytest.raises(ValueError, match=r"the gradient has shape .*, but w has \(6, 7\)"):
+            pull(gradient)
+
+
+@pytest.mark.parametrize("learn_scales", [False, True])
+@pytest.mark.parametrize("recipe", [int_absmax(4), BINARY, nf4(block_size=16)])
+def test_finetuning_that_diverges_ends_with_a_warning_and_finite_numbers(recipe, learn_scales):
+    x, labels, _, _ = digits()
+    start = initial((64, 8, 10), np.random.default_rng(0)).with_activations(int_absmax(8))
+    with pytest.warns(RuntimeWarning, match="met NaN or infinity"):
+        done = finetune(
+            *(start, x[:96], labels[:96], 4, np.random.default_rng(0), recipe),
+            learn_scales=learn_scales,
+            optimizer=sgd,
+            rate=1e30,
+        )
+    for net in (done.latent, done.network):
+        assert all(np.isfinite(p).all() for p in net.parameters.values())

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from quantedu.plots import ERROR, FAINT, INK, ORIGINAL, QUANTIZED
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 from tools.openings.page import QUIET, canvas, page, room
 
 ALT = (

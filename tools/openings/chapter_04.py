@@ -7,7 +7,7 @@ from matplotlib.patches import Circle
 
 from quantedu.language_model import language_model
 from quantedu.plots import ERROR, ORIGINAL, QUANTIZED
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 from tools.openings.page import QUIET, canvas, page, room
 
 ALT = (

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from quantedu import ptq
 from quantedu.networks import digits_network, held_out
 from quantedu.plots import ERROR, FAINT, INK, ORIGINAL, QUANTIZED
-from quantedu.quantizers import int_absmax, int_affine
+from quantedu.recipes import int_absmax, int_affine
 from quantedu.scenes.chapter_08 import split_error
 from tools.openings.page import QUIET, page, room
 

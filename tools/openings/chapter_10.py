@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from quantedu.language_model import held_out_text, language_model
 from quantedu.plots import ERROR, QUANTIZED
 from quantedu.ptq import plant_loud_channels
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 from quantedu.scenes.chapter_10 import records
 from tools.openings.page import QUIET, canvas, page, room
 
