@@ -33,20 +33,22 @@ def draw() -> Figure:
         "each of 192 channels.",
     )
     ax = canvas(figure)
-    score = about["planted"]
+    score = {name: f"{bits:.2f}" for name, bits in about["planted"].items()}
+    before = f"{score['W8A8 per tensor']} bits per byte (FP32: {score['FP32']})"
+    after = f"{score['smoothed + W8A8 per tensor']} bits per byte"
     for left, values, title, bits in (
-        (0.45, x[-TOKENS:], "one scale for all", score["W8A8 per tensor"]),
+        (0.45, x[-TOKENS:], "one scale for all", before),
         (
             5.2,
             x[-TOKENS:] / s,
             "loudness moved into the weights",
-            score["smoothed + W8A8 per tensor"],
+            after,
         ),
     ):
         codes = int_absmax(8).quantize(values).codes.view(np.int8).reshape(values.shape)
         _ridges(room(figure, left, 0.55, 4.35, 2.65), np.abs(codes.astype(int)), about["channels"])
         ax.text(left + 0.05, 0.25, title, weight="bold", color=QUANTIZED)
-        ax.text(left + 4.3, 0.25, f"{bits:.2f} bits per byte", ha="right", color=QUIET)
+        ax.text(left + 4.3, 0.25, bits, ha="right", color=QUIET)
     return figure
 
 
