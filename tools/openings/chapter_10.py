@@ -29,8 +29,8 @@ def draw() -> Figure:
     figure = page(
         10,
         "Four loud channels leave no codes for the rest",
-        "INT8 codes of what enters a layer of a language model: a line for each token, a place for "
-        "each of 192 channels.",
+        f"A language model with four channels made {about['factor']} times as loud. INT8 codes, a "
+        "line for each token, channels across.",
     )
     ax = canvas(figure)
     score = {name: f"{bits:.2f}" for name, bits in about["planted"].items()}
