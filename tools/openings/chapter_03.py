@@ -25,8 +25,9 @@ def draw() -> Figure:
         f"Six numbers share one scale s = {scale:.2f}. What is stored of each is the number of "
         "its step.",
     )
-    stairs = room(figure, 0.95, 1.22, 5.3, 2.05)
-    x = np.linspace(-1.25, 1.25, 5001)
+    stairs = room(figure, 0.95, 1.22, 5.0, 2.05)
+    end = 3.5 * scale
+    x = np.linspace(-end, end, 5001)
     stepped = scale * np.clip(np.rint(x / scale), -3, 3)
     stairs.plot(x, x, color=ORIGINAL, lw=1.6)
     stairs.plot(x, stepped, color=QUANTIZED, lw=2.6)
@@ -35,13 +36,13 @@ def draw() -> Figure:
     stairs.plot(VALUES, back, "s", color=QUANTIZED, ms=7)
     levels = scale * np.arange(-3, 4)
     names = [f"{k}".replace("-", "−") for k in range(-3, 4)]
-    stairs.hlines(back, -1.25, VALUES, color=QUANTIZED, lw=0.9, ls=(0, (2, 2)), zorder=0)
+    stairs.hlines(back, -end, VALUES, color=QUANTIZED, lw=0.9, ls=(0, (2, 2)), zorder=0)
     stairs.set_yticks(levels, names)
-    stairs.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), xticks=[], ylabel="code")
-    stairs.text(1.2, -0.55, "the number itself", ha="right", va="center", color="#6B6B6B")
-    stairs.text(1.2, -0.88, "the step it gets", ha="right", va="center", color=QUANTIZED)
+    stairs.set(xlim=(-end, end), ylim=(-end, end), xticks=[], ylabel="code")
+    stairs.text(1.17, -0.55, "the number itself", ha="right", va="center", color="#6B6B6B")
+    stairs.text(1.17, -0.88, "the step it gets", ha="right", va="center", color=QUANTIZED)
 
-    saw = room(figure, 0.95, 0.5, 5.3, 0.6)
+    saw = room(figure, 0.95, 0.5, 5.0, 0.6)
     error = stepped - x
     saw.fill_between(x, error, color=ERROR, alpha=0.3, lw=0)
     saw.plot(x, error, color=ERROR, lw=1.4)
@@ -49,7 +50,7 @@ def draw() -> Figure:
     for half in (-scale / 2, scale / 2):
         saw.axhline(half, color=INK, lw=0.9, ls=(0, (4, 3)))
     saw.set_yticks([-scale / 2, 0, scale / 2], ["−½", "0", "½"])
-    saw.set(xlim=(-1.25, 1.25), ylim=(-0.25, 0.25), xticks=[-1, -0.5, 0, 0.5, 1], ylabel="error")
+    saw.set(xlim=(-end, end), ylim=(-0.25, 0.25), xticks=[-1, -0.5, 0, 0.5, 1], ylabel="error")
     for ax in (stairs, saw):
         ax.tick_params(length=0)
         ax.yaxis.label.set(color=QUIET)

@@ -35,8 +35,8 @@ def draw(outlier: float = 100) -> Figure:
     )
     ax = canvas(figure)
     for i, (name, values) in enumerate(shared.items()):
-        left = 0.55 + 3.12 * i
-        field = room(figure, left, 0.62, 2.66, 2.66)
+        left = 0.4 + 3.2 * i
+        field = room(figure, left, 0.55, 2.8, 2.8)  # 7 dots to a weight, exactly
         dark = LinearSegmentedColormap.from_list("", ["white", QUANTIZED if i else "#4A4A4A"])
         field.imshow(np.abs(values), cmap=dark, vmin=0, vmax=3 * spread, interpolation="nearest")
         field.set(xticks=[], yticks=[])
@@ -45,7 +45,7 @@ def draw(outlier: float = 100) -> Figure:
         field.add_patch(Circle(_AT[::-1], 2.2, fc="none", ec=ERROR, lw=2.4))
         rows, whose = (values[_AT[0]], "in its row") if i == 2 else (values, "others")
         lost = f"{int(np.sum(rows == 0)):,} of {rows.size - 1:,} {whose} are 0"
-        ax.text(left, 0.4, name, color=QUIET if i == 0 else QUANTIZED, va="center")
+        ax.text(left, 0.38, name, color=QUIET if i == 0 else QUANTIZED, va="center")
         if i:
             ax.text(left, 0.17, lost, va="center", weight="bold")
     return figure

@@ -42,8 +42,8 @@ def draw() -> Figure:
     figure = page(
         8,
         "Clip the loud few, and the many get their steps back",
-        "What enters a layer that reads digits, and three ends for its sixteen levels. A log axis: "
-        "level 0 is off it.",
+        "What enters a layer that reads digits, three of its channels made loud; and three ends "
+        "for sixteen levels.",
     )
     across, left, wide = (0.25, 40), 2.45, 7.15
     above = room(figure, left, 2.3, wide, 1.0)
