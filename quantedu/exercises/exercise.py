@@ -56,6 +56,7 @@ class Exercise:
     agree : whether an answer's result is right; by default equal as numbers, NaN equal to NaN,
         −0 different from 0, sequences entry by entry
     picture : function of (arguments, expected, got), gives PNG bytes that show what went wrong
+    show : how an argument or a result is written in the verdict; by default `short`
 
     Examples
     --------
@@ -75,6 +76,7 @@ class Exercise:
     model: str
     agree: Callable[[Any, Any], bool] | None = None
     picture: Callable[[tuple, Any, Any], bytes] | None = None
+    show: Callable[[Any], str] | None = None
 
     def check(self, answer: Callable[..., Any]) -> Verdict:
         """Try an answer on every case; the first that disagrees is shown.
@@ -89,10 +91,10 @@ class Exercise:
         """
         if not callable(answer):
             raise TypeError(f"check takes the function itself: check({self.name}), not {answer!r}")
-        agree = self.agree or same
+        agree, show = self.agree or same, self.show or short
         tried = 0
         for arguments in self.cases(np.random.default_rng(0)):
-            call = f"{self.name}({', '.join(_short(a) for a in arguments)})"
+            call = f"{self.name}({', '.join(map(show, arguments))})"
             expected = self.spec(*(_copy(a) for a in arguments))
             try:
                 got = answer(*(_copy(a) for a in arguments))
@@ -106,9 +108,10 @@ class Exercise:
                     "not attempted", f"write {self.name}, then run this cell again{forgot}"
                 )
             if not agree(expected, got):
-                message = (
-                    f"{call} should be {_short(expected)}, but your function gives {_short(got)}"
-                )
+                wanted, given = show(expected), show(got)
+                message = f"{call} should be {wanted}, but your function gives {given}"
+                if wanted == given:
+                    message += _difference(expected, got)
                 picture = self.picture(arguments, expected, got) if self.picture else None
                 return Verdict("wrong", message, picture)
             tried += 1
@@ -158,7 +161,24 @@ def _copy(argument: Any) -> Any:
     return argument.copy() if isinstance(argument, np.ndarray) else argument
 
 
-def _short(value: Any) -> str:
+def _difference(expected: Any, got: Any) -> str:
+    """What sets two results apart that are written alike: their type, or an entry."""
+    kinds = [getattr(value, "dtype", None) or type(value).__name__ for value in (got, expected)]
+    if kinds[0] != kinds[1]:
+        return " (of type {}, not {})".format(*kinds)
+    if np.ndim(got) and np.shape(got) == np.shape(expected):
+        for place in np.argwhere(np.asarray(got) != np.asarray(expected)):
+            values = (short(np.asarray(array)[tuple(place)]) for array in (got, expected))
+            return " (entry {}: {}, not {})".format(place.tolist(), *values)
+    return ""
+
+
+def short(value: Any) -> str:
+    """A value as a verdict writes it: long arrays cut, numbers without their type.
+
+    >>> short((np.float32(0.5), np.arange(3)))
+    '(0.5, array([0, 1, 2]))'
+    """
     if isinstance(value, np.ndarray):
         return np.array2string(value, separator=", ", threshold=12, edgeitems=4)
     if isinstance(value, (float, np.floating)):
