@@ -182,6 +182,20 @@ def test_close_allows_another_order_of_summation_and_no_more():
     assert not close(0.6, "x")
 
 
+def test_results_that_are_written_alike_are_told_apart():
+    def check(expected, got):
+        exercise = Exercise("f", lambda: expected, lambda rng: [()], ("",), "", lambda a, b: False)
+        return exercise.check(lambda: got).message
+
+    long = np.arange(20.0)
+    assert check(long, np.where(long == 9, 5, long)).endswith(
+        " (furthest apart at [9]: 9.0 and 5.0)"
+    )
+    assert check(1.0, np.float32(1)).endswith(" (of type float32, not float64)")
+    assert check(1.0, 2.0).endswith("should be 1.0, but your function gives 2.0")
+    assert check(1.0, 1.0).endswith("gives 1.0")
+
+
 def test_numpys_scalars_in_a_pair_are_shown_as_the_numbers_they_are():
     pair = Exercise("pair", lambda: (1.0, 2.0), lambda rng: [()], ("",), "…")
     assert "gives (1.5, 2)" in pair.check(lambda: (np.float64(1.5), np.int64(2))).message

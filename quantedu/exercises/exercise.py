@@ -1,6 +1,7 @@
 """What an exercise is: a slow and obvious specification, inputs to try, hints, a solution."""
 
 import copy
+import functools
 import math
 import textwrap
 import warnings
@@ -58,6 +59,7 @@ class Exercise:
     agree : whether an answer's result is right; by default equal as numbers, NaN equal to NaN,
         −0 different from 0, sequences entry by entry
     picture : function of (arguments, expected, got), gives PNG bytes that show what went wrong
+    show : how an argument or a result is written in the verdict; by default `short`
 
     Examples
     --------
@@ -77,6 +79,7 @@ class Exercise:
     model: str
     agree: Callable[[Any, Any], bool] | None = None
     picture: Callable[[tuple, Any, Any], bytes] | None = None
+    show: Callable[[Any], str] | None = None
 
     def check(self, answer: Callable[..., Any]) -> Verdict:
         """Try an answer on every case; the first that disagrees is shown.
@@ -99,11 +102,11 @@ class Exercise:
         """
         if not callable(answer):
             raise TypeError(
-                f"check takes the function itself: check({self.name}), not {_short(answer)}"
+                f"check takes the function itself: check({self.name}), not {_shown(short, answer)}"
             )
-        tried = 0
+        tried, show = 0, functools.partial(_shown, self.show or short)
         for arguments in self.cases(np.random.default_rng(0)):
-            call = f"{self.name}({', '.join(_short(a) for a in arguments)})"
+            call = f"{self.name}({', '.join(map(show, arguments))})"
             expected = self.spec(*copy.deepcopy(arguments))
             try:
                 with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -120,10 +123,8 @@ class Exercise:
                     "not attempted", f"write {self.name}, then run this cell again{forgot}"
                 )
             if not self._agrees(expected, got):
-                message = (
-                    f"{call} should be {_short(expected)}, but your function gives {_short(got)}"
-                    f"{_apart(expected, got)}"
-                )
+                message = f"{call} should be {show(expected)}, but your function gives {show(got)}"
+                message += _apart(expected, got)
                 return Verdict("wrong", message, self._drawn(arguments, expected, got))
             tried += 1
         return Verdict(
@@ -234,19 +235,17 @@ def _apart_as_arrays(want: np.ndarray, have: np.ndarray) -> str:
         return f"shape {have.shape}, not {want.shape}" if want.ndim else "one number is asked for"
     if want.dtype.kind in "iu" and have.dtype.kind == "f" and np.array_equal(want, have):
         return "the numbers are right, but floats cannot index an array: .astype(int)"
-    lost = np.isnan(have) & ~np.isnan(want)
-    if want.size > 12:  # NumPy prints the ends only
+    lost, alike = np.isnan(have) & ~np.isnan(want), short(want[()]) == short(have[()])
+    if alike and want.dtype != have.dtype:
+        return f"of type {have.dtype}, not {want.dtype}"
+    if want.size > 12 or (want.ndim and alike):  # printed are the ends, and eight digits
         with np.errstate(all="ignore"):
             distance = np.abs(want - have.astype(np.float64))
         distance = np.where(np.isnan(distance), np.where(lost, np.inf, 0), distance)
         at = np.unravel_index(np.argmax(distance), want.shape)
         place = ", ".join(str(i) for i in at)
-        return f"furthest apart at [{place}]: {_short(want[at])} and {_short(have[at])}"
+        return f"furthest apart at [{place}]: {short(want[at])} and {short(have[at])}"
     return "NaN is what 0/0 gives, and the mean of nothing" if lost.any() else ""
-
-
-def _short(value: Any) -> str:
-    return _shown(_written, value)
 
 
 def _shown(write: Callable[[Any], str], value: Any) -> str:
@@ -258,7 +257,12 @@ def _shown(write: Callable[[Any], str], value: Any) -> str:
     return text if len(text) <= 600 else f"{text[:400]} … {text[-100:]}"
 
 
-def _written(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as a verdict writes it: long arrays cut, numbers without their type.
+
+    >>> short((np.float32(0.5), np.arange(3)))
+    '(0.5, array([0, 1, 2]))'
+    """
     if isinstance(value, np.ndarray):
         return np.array2string(value, separator=", ", threshold=12, edgeitems=4)
     if isinstance(value, (float, np.floating)):
