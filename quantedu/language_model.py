@@ -128,9 +128,9 @@ class LanguageModel(Model):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If codes are no bytes, there are none, or more than the context holds; if the cache is
-            of other texts, another model, or a call that failed.
+            no dict, or of other texts, another model, or a call that failed.
 
         Examples
         --------
@@ -144,6 +144,8 @@ class LanguageModel(Model):
             raise ValueError(f"codes must be integers [n, t], not {codes.dtype} {codes.shape}")
         if codes.min() < 0 or codes.max() > 255:
             raise ValueError(f"codes must be bytes, 0 … 255; got {codes.min()} … {codes.max()}")
+        if not isinstance(cache, dict):
+            raise TypeError(f"cache must be a dict, empty to begin with, not {cache!r}")
         n, head = len(codes), self.tables["head"].shape[1] // self.heads
         shapes = {np.shape(kept) for pair in cache.values() for kept in pair}
         seen = max((shape[2] for shape in shapes if len(shape) == 4), default=0)

@@ -475,7 +475,9 @@ def train(
     1.0
     """
     x, labels = network._examples(x, labels)
-    decay, activations = np.float32(options.pop("decay", 0)), network.activations
+    decay, activations = _single(options.pop("decay", 0)), network.activations
+    if decay.shape or not 0 <= decay < np.inf:
+        raise ValueError(f"decay={decay} must be one number from 0 on, such as 1e-4")
 
     def gradients(p: Parameters, rows: np.ndarray) -> tuple[float, Parameters]:
         now = Network.from_parameters(p, activations=activations)

@@ -8,10 +8,12 @@ What is public is asked of `quantedu.__all__`: a new recipe or function is tried
 """
 
 import dataclasses
+import functools
 import inspect
 import itertools
 import math
 import typing
+import warnings
 from fractions import Fraction
 
 import float_spec
@@ -23,8 +25,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import quantedu as qe
-from quantedu import formats, layout, metrics, scales
+from quantedu import formats, language_model, layout, metrics, ptq, qat, scales
 from quantedu.codebooks import Codebook, integers
+from quantedu.language_model import LanguageModel
+from quantedu.networks import Network, adam, held_out, initial, sgd, train
 
 INPUTS = settings.default.max_examples
 
@@ -572,6 +576,289 @@ def test_packing_and_unpacking_gives_the_same_numbers(name, data):
     attempt(qe.QTensor.unpack, changed, recipe, x.shape, q.dtype, order)
 
 
+# ---------------------------------------------------------------------- models
+
+WIDE = (4, 5, 3)  # inputs, hidden, scores
+
+
+@st.composite
+def networks(draw, kinds=("normal", "special", "huge", "tiny", "mixed")):
+    """Two dense layers of numbers of one kind, or None where they are no network."""
+    rng, kind = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.sampled_from(kinds))
+    weights, biases = {}, {}
+    for name, n_in, n_out in (("a", 4, 5), ("b", 5, 3)):
+        weights[name] = numbers(rng, kind, n_in * n_out).reshape(n_out, n_in)
+        biases[name] = numbers(rng, kind, n_out)
+    return attempt(Network, weights, biases)
+
+
+def double(x):
+    with np.errstate(all="ignore"):
+        return np.asarray(x).astype(np.float32).astype(np.float64)
+
+
+def exactly(net, x):
+    """The scores in float64, the sizes of what was added up for them, the largest on the way."""
+    y = double(x)
+    size = most = np.abs(y)
+    for i, (name, w) in enumerate(net.layers.items()):
+        w, b = double(w), double(net.biases[name])
+        y = (np.maximum(y, 0) if i else y) @ w.T + b
+        size = size @ np.abs(w).T + np.abs(b)
+        most = np.maximum(most.max(axis=-1, keepdims=True), size)
+    return y, size, most
+
+
+@fuzzed()
+@given(networks(), arrays(shapes=[(1, 4), (3, 4), (0, 4), (4,), (2, 2, 4), (3, 5), ()]))
+def test_a_network_gives_its_sums_of_products_or_refuses(net, x):
+    with np.errstate(all="ignore"):
+        scores = attempt(net.forward, x)
+        if scores is None:
+            assert x.shape[-1:] != (4,) or not is_float64(x)
+            return
+        assert (scores.dtype, scores.shape) == (np.float32, (*x.shape[:-1], 3))
+        right, size, most = exactly(net, x)
+        small = most < 1e37  # beyond, float32 may overflow on the way
+        assert (np.abs(scores - right) <= 1e-5 * size + 1e-40)[small].all()
+        if x.ndim != 2 or not len(x):
+            return
+        found = attempt(net.gradients, x, np.zeros(len(x), int))
+        if found is None:
+            assert not np.isfinite(double(x)).all()
+            return
+    loss, derivatives = found
+    assert {k: g.shape for k, g in derivatives.items()} == {
+        k: p.shape for k, p in net.parameters.items()
+    }
+    if small.all():
+        assert loss == pytest.approx(net.loss(x, np.zeros(len(x), int)), rel=1e-6)
+    assert loss >= 0 or math.isnan(loss)
+
+
+@fuzzed()
+@given(networks(("normal", "special", "mixed")), arrays(shapes=[(6, 4)]), st.floats(0, 1))
+def test_smoothing_leaves_the_function_as_it_is_or_is_refused(net, x, alpha):
+    with np.errstate(all="ignore"):
+        heard = attempt(net.record, x)
+        assume(heard is not None)
+        assume(all(np.isfinite(entered).all() for entered in heard.values()))
+        scales_of = attempt(ptq.smoothing, net, x, alpha)
+        same = attempt(ptq.smooth, net, x, alpha)
+    assert scales_of is not None
+    s = scales_of["b"]
+    assert s.shape == (5,)
+    assert (s >= ptq.LEAST).all()
+    if same is None:  # a weight would be beyond float32
+        assert (
+            max(s.max(), 1 / s.min()) * max(np.abs(p).max() for p in net.parameters.values()) > 1e36
+        )
+        return
+    right, size, most = exactly(net, x)
+    if most.max() < 1e30 and 1e-3 < s.min() <= s.max() < 1e3:  # no number below float32's normals
+        with np.errstate(all="ignore"):
+            assert (np.abs(same.forward(x) - right) <= 1e-4 * size + 1e-35).all()
+
+
+OBSERVERS = {
+    "min_max": ptq.observe_min_max,
+    "moving average": ptq.observe_moving_average(0.1),
+    "percentile": ptq.observe_percentile(90.0),
+    "mse": ptq.observe_mse(8),
+}
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+@fuzzed(len(OBSERVERS))
+@given(
+    networks(("normal", "special", "mixed")),
+    st.lists(arrays(shapes=[(1, 4), (3, 4), (0, 4), (2, 5)]), max_size=3),
+    st.sampled_from([qe.int_absmax(4), qe.int_affine(8), qe.int_affine(3, axis=0), qe.fp8()]),
+)
+def test_calibration_gives_scales_for_what_was_seen_or_refuses(name, net, batches, recipe):
+    with np.errstate(all="ignore"):
+        static = attempt(ptq.calibrate, net, batches, recipe, OBSERVERS[name])
+        heard = [attempt(net.record, batch) for batch in batches]
+    if static is None:
+        finite = all(h is not None and all(np.isfinite(x).all() for x in h.values()) for h in heard)
+        assert not finite or not sum(len(batch) for batch in batches)
+        return
+    assert list(static) == ["a", "b"]
+    for layer, one in static.items():
+        seen = np.concatenate([h[layer] for h in heard])
+        assert np.isfinite(one.scale).all()
+        assert (one.scale >= 0).all()
+        assert one.scale.shape == ((seen.shape[1], 1) if recipe.axis == 0 else (1, 1))
+        x_hat = attempt(one, seen)
+        if name == "min_max" and recipe.codebook.is_integer:  # nothing clips: half a step at most
+            step = np.broadcast_to(one.scale[:, 0], seen.shape)
+            slack = 0.5 * step * (1 + 1e-5) + 1e-6 * np.abs(seen) + 1e-38
+            assert (np.abs(double(x_hat) - double(seen)) <= slack).all()
+
+
+@fuzzed()
+@given(
+    networks(("normal", "special", "mixed", "equal")),
+    arrays(["float32", "float64", "int8"], ("normal", "special"), [(4, 4), (1, 4)]),
+    st.sampled_from([qe.int_absmax(8), qe.int_absmax(4, axis=-1), qe.int_absmax(2)]),
+    st.sampled_from([qe.int_affine(8), qe.int_absmax(8), qe.int_affine(4)]),
+)
+def test_integers_add_up_exactly_and_stay_near_the_simulation_or_are_refused(net, x, w, a):
+    with np.errstate(all="ignore"):
+        static = attempt(ptq.calibrate, net, [x], a)
+        assume(static is not None)
+        found = attempt(ptq.integer_network, net, w, static)
+    if found is None:
+        return
+    ends = [a.codebook.min, a.codebook.max]
+    rng = np.random.default_rng(0)
+    for layer in found.layers.values():
+        codes = rng.choice(ends, (8, layer.weights.shape[1])).astype(np.int64)
+        codes[:2] = np.array(ends, np.int64)[:, None]
+        right = codes.astype(object) @ layer.weights.T.astype(object) + layer.bias.astype(object)
+        assert layer.sums(codes).tolist() == right.tolist()
+        if layer.multiplier is not None:
+            given_codes = layer(codes)
+            assert given_codes.min() >= layer.low
+            assert given_codes.max() <= layer.high
+    with np.errstate(over="ignore"):
+        scores = attempt(found.forward, x)
+    assert scores.shape == (len(x), 3)
+    assert not np.isnan(scores).any()
+
+
+# ---------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("name", NAMED)
+@fuzzed(len(NAMED))
+@given(data=st.data())
+def test_the_way_back_passes_where_the_staircase_climbs_and_nowhere_beyond_it(name, data):
+    recipe, w = data.draw(recipes(name)), data.draw(arrays())
+    found = attempt(qat.fake_quantize, w, recipe)
+    q = attempt(recipe.quantize, w)
+    assert (found is None) == (q is None)
+    if found is None:
+        return
+    w_hat, pull = found
+    assert w_hat.tobytes() == q.dequantize().tobytes()
+    upstream = np.random.default_rng(0).standard_normal(w.shape).astype(np.float32)
+    kept = upstream.copy()
+    by_w, by_scale = pull(upstream)
+    assert by_scale is None
+    assert by_w.shape == w.shape
+    assert (upstream == kept).all()
+    passes = np.asarray(by_w) != 0
+    assert ((by_w == upstream) | ~passes).all()
+    levels = recipe.codebook.levels[recipe.codebook.codes_by_rank]
+    chosen = recipe.codebook.levels[q.codes]
+    at_an_end = (chosen == levels[0]) | (chosen == levels[-1])
+    if recipe.encode_with == "stored":
+        assert (passes | at_an_end).all(), (recipe, w)
+    wrong = np.ones((*w.shape, 2), np.float32)
+    assert attempt(pull, wrong) is None
+
+
+@fuzzed()
+@given(
+    st.sampled_from([*NAMED]),
+    st.sampled_from([adam, sgd]),
+    st.sampled_from([1e-3, 1.0, 1e10, 1e30]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_finetuning_ends_with_finite_numbers_however_large_the_steps(
+    name, optimizer, rate, learn_scales, activations, seed
+):
+    rng = np.random.default_rng(seed)
+    net = initial(WIDE, rng)
+    if activations:
+        net = net.with_activations(qe.int_affine(4))
+    x, labels = rng.standard_normal((8, 4)), rng.integers(0, 3, 8)
+    options = {"batch": 4, "rate": rate, "optimizer": optimizer}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        done = attempt(
+            *(qat.finetune, net, x, labels, 3, rng, NAMED[name](), learn_scales), **options
+        )
+        trained = attempt(train, net, x, labels, 3, rng, **options)
+    assert all(np.isfinite(p).all() for p in trained.parameters.values())
+    if done is None:
+        assert learn_scales
+        assert np.ndim(NAMED[name]().fit(net.layers["output"])[1])
+        return
+    for found in (done.latent, done.network):
+        assert all(np.isfinite(p).all() for p in found.parameters.values())
+    for layer, q in done.tensors.items():
+        assert np.array_equal(done.network.layers[layer], q.dequantize())
+
+
+# ---------------------------------------------------------------------- the language model
+
+
+@functools.cache
+def tiny_model():
+    """Two blocks of 8 numbers, a context of 12: so small that all of it can be done by hand."""
+    rng = np.random.default_rng(0)
+    shapes = {"gate": (12, 8), "up": (12, 8), "down": (8, 12)}
+    layers = {
+        f"block{b}.{m}": rng.standard_normal(shapes.get(m, (8, 8))) / 2
+        for b in range(2)
+        for m in language_model.MATRICES
+    }
+    norms = [f"block{b}.{kind}_norm" for b in range(2) for kind in ("attention", "mlp")]
+    gains = {norm: np.ones(8) for norm in (*norms, "final_norm")}
+    tables = {name: rng.standard_normal((256, 8)) for name in ("embedding", "head")}
+    return LanguageModel(layers, tables, gains, heads=2, context=12)
+
+
+@fuzzed()
+@given(st.binary(max_size=40), st.integers(1, 9), st.integers(1, 40))
+def test_a_text_costs_the_bits_of_its_bytes_in_windows_whatever_the_batch(text, batch, cut):
+    model = tiny_model()
+    found = attempt(language_model.bits_per_byte, model, text, batch)
+    if found is None:
+        assert len(text) < 2
+        return
+    bits = []
+    for start in range(0, len(text) - 1, 12):
+        window = text[start : start + 12]
+        logits = model.logits([list(window)])[0].astype(np.float64)
+        following = text[start + 1 : start + 13]
+        share = np.exp(logits[: len(following)])
+        right = share[range(len(following)), list(following)] / share.sum(axis=1)
+        bits += (-np.log2(right)).tolist()
+    assert found == pytest.approx(sum(bits) / (len(text) - 1), rel=1e-5)
+    window, cache = list(text[:12]), {}
+    parts = [part for part in (window[:cut], window[cut:]) if part]
+    logits = np.concatenate([model.logits([part], cache) for part in parts], axis=1)
+    np.testing.assert_allclose(logits, model.logits([window]), atol=1e-4)
+    assert attempt(model.logits, [[1], [2]], cache) is None
+
+
+@fuzzed()
+@given(
+    st.binary(max_size=13),
+    st.integers(-1, 13),
+    st.sampled_from([0, 0.0, 1e-300, 0.7, 1, 50.0, math.inf, -1, math.nan]),
+    st.none() | st.integers(0, 99),
+)
+def test_a_sample_has_as_many_bytes_as_asked_for_and_a_seed_gives_it_again(text, n, warmth, seed):
+    def lots():
+        return None if seed is None else np.random.default_rng(seed)
+
+    found = attempt(language_model.sample, tiny_model(), text, n, warmth, lots())
+    if found is None:
+        needs_lots = not warmth >= 0 or (warmth > 0 and seed is None)
+        assert not text or n < 0 or len(text) + n > 12 or needs_lots
+        return
+    assert isinstance(found, str)
+    assert n / 4 <= len(found) <= n
+    again = language_model.sample(tiny_model(), text, n, warmth, lots(), use_cache=False)
+    assert again == found
+
+
 # ---------------------------------------------------------------------- everything, with nonsense
 
 JUNK = [None, True, -1, 0, 3, 2**70, 0.5, math.nan, -math.inf, "4", b"4", "", [], [1, 2], (), {}]
@@ -620,6 +907,102 @@ def test_nonsense_is_refused_with_a_type_or_value_error_that_says_something(name
     if optional and data.draw(st.booleans()):
         options = {data.draw(st.sampled_from(optional)): data.draw(junk)}
     attempt(function, *needed, **options)
+
+
+# One argument of nonsense to each of the rooms that take models; the others make sense
+
+NET = Network({"a": np.ones((5, 4)), "b": np.ones((3, 5))}, {"a": np.ones(5), "b": np.ones(3)})
+FOUR, CLASSES = np.ones((2, 4)), np.zeros(2, int)
+STATIC = ptq.calibrate(NET, [FOUR], qe.int_affine(8))
+LAYER = ptq.integer_network(NET, qe.int_absmax(8), STATIC).layers["a"]
+SCHEME = ptq.SCHEMES["W8A8 per tensor"]
+
+
+def lots():
+    return np.random.default_rng(0)
+
+
+def is_real(x):
+    return "complex" not in getattr(getattr(x, "dtype", None), "name", "")
+
+
+def endable(epochs):
+    """Whether training for so many epochs is nonsense, or comes to an end."""
+    return not (np.size(epochs) == 1 and np.asarray(epochs).dtype.kind in "iuO") or epochs in (0, 3)
+
+
+def trained(**options):
+    return train(NET, FOUR, CLASSES, options.pop("epochs", 1), lots(), **{"batch": 2, **options})
+
+
+WITH_MODELS = {
+    "Network layers": lambda j: Network({"a": j}, {"a": [0]}),
+    "Network biases": lambda j: Network({"a": [[1]]}, {"a": j}),
+    "Network of no mappings": lambda j: Network(j, j),
+    "Network.forward": NET.forward,
+    "Network.predict": NET.predict,
+    "Network.record": NET.record,
+    "Network.record layers": lambda j: NET.record(FOUR, j),
+    "Network.loss x": lambda j: NET.loss(j, CLASSES),
+    "Network.loss labels": lambda j: NET.loss(FOUR, j),
+    "Network.accuracy": lambda j: NET.accuracy(j, CLASSES),
+    "Network.gradients": lambda j: NET.gradients(j, CLASSES),
+    "Network.gradients labels": lambda j: NET.gradients(FOUR, j),
+    "Network.with_weights": lambda j: NET.with_weights(lambda w: j),
+    "Network.with_weights layers": lambda j: NET.with_weights(np.round, j),
+    "Network.with_activations": lambda j: NET.with_activations(lambda x: j).forward(FOUR),
+    "Network.rescale_inputs": lambda j: NET.rescale_inputs({"b": j}),
+    "initial": lambda j: initial(j, lots()),
+    "held_out": held_out,
+    "train epochs": lambda j: trained(epochs=j) if endable(j) else None,
+    "train batch": lambda j: trained(batch=j),
+    "train rate": lambda j: trained(rate=j),
+    "train decay": lambda j: trained(decay=j),
+    "fake_quantize w": lambda j: qat.fake_quantize(j, qe.int_absmax(4)),
+    "fake_quantize recipe": lambda j: qat.fake_quantize(FOUR, j),
+    "fake_quantize scale": lambda j: qat.fake_quantize(FOUR, qe.int_absmax(4), j),
+    "pull": lambda j: qat.fake_quantize(FOUR, qe.int_absmax(4))[1](j),
+    "finetune recipe": lambda j: qat.finetune(NET, FOUR, CLASSES, 1, lots(), j, batch=2),
+    "finetune x": lambda j: qat.finetune(NET, j, CLASSES, 1, lots(), qe.nf4(), batch=2),
+    "LanguageModel.forward": lambda j: tiny_model().forward(j),
+    "LanguageModel.logits": lambda j: tiny_model().logits(j),
+    "LanguageModel.logits cache": lambda j: tiny_model().logits([[1, 2]], j),
+    "LanguageModel.record": lambda j: tiny_model().record(j),
+    "bits_per_byte": lambda j: language_model.bits_per_byte(tiny_model(), j),
+    "bits_per_byte batch": lambda j: language_model.bits_per_byte(tiny_model(), "abc", j),
+    "sample": lambda j: language_model.sample(tiny_model(), j, 1, 0),
+    "sample n": lambda j: language_model.sample(tiny_model(), "a", j, 0),
+    "sample temperature": lambda j: language_model.sample(tiny_model(), "a", 1, j, lots()),
+    "plant_loud_channels layers": lambda j: ptq.plant_loud_channels(NET, j, [0], 2),
+    "plant_loud_channels factor": lambda j: ptq.plant_loud_channels(NET, ["b"], [0], j),
+    "observe_moving_average": ptq.observe_moving_average,
+    "observe_percentile": ptq.observe_percentile,
+    "observe_mse": ptq.observe_mse,
+    "calibrate batch": lambda j: ptq.calibrate(NET, [j], qe.int_affine(8)),
+    "calibrate batches": lambda j: ptq.calibrate(NET, j, qe.int_affine(8)),
+    "calibrate layers": lambda j: ptq.calibrate(NET, [FOUR], qe.int_affine(8), layers=j),
+    "quantized": lambda j: ptq.quantized(NET, layers=j, weights=np.round),
+    "requantize": lambda j: ptq.requantize(j, *ptq.fixed_point(0.5)),
+    "IntegerLayer.sums": LAYER.sums,
+    "IntegerLayer": LAYER,
+    "integer_network weights": lambda j: ptq.integer_network(NET, j, STATIC),
+    "integer_network activations": lambda j: ptq.integer_network(NET, qe.int_absmax(8), j),
+    "Static": STATIC["a"],
+    "smoothing": lambda j: ptq.smoothing(NET, j),
+    "smoothing alpha": lambda j: ptq.smoothing(NET, FOUR, j),
+    "best_alpha": lambda j: ptq.best_alpha(NET, FOUR, SCHEME, j) if is_real(j) else None,
+    "Scheme": lambda j: ptq.SCHEMES["W8A8 per tensor, static"](NET, j),
+    "SplitOutliers threshold": ptq.SplitOutliers,
+}
+
+
+@pytest.mark.parametrize("name", WITH_MODELS)
+@fuzzed(len(WITH_MODELS))
+@given(junk | arrays())
+@pytest.mark.filterwarnings("ignore:training met NaN or infinity")
+def test_nonsense_beside_a_model_is_refused_with_a_type_or_value_error(name, nonsense):
+    with np.errstate(all="ignore"):
+        attempt(WITH_MODELS[name], nonsense)
 
 
 @pytest.mark.parametrize("dtype", UNREAL, ids=str)

@@ -621,6 +621,12 @@ def test_decay_pulls_on_weights_and_leaves_biases_alone():
     assert net.layers["a"].item() == pytest.approx(w, rel=1e-6)
 
 
+@pytest.mark.parametrize("decay", [-0.1, np.nan, np.inf, [0.1, 0.2]])
+def test_decay_is_one_number_from_0_on(decay):
+    with pytest.raises(ValueError, match="must be one number from 0 on"):
+        train(two_layers(), np.ones((9, 2)), np.zeros(9, int), 1, None, batch=1, decay=decay)
+
+
 @pytest.mark.parametrize("infinite", [np.inf, [1.0, np.inf, 2.0]])
 def test_an_infinite_divisor_is_refused_as_one_of_zero_is(infinite):
     with pytest.raises(ValueError, match=r"positive finite numbers; got shape .* to inf"):

@@ -1,6 +1,7 @@
 """What is saved comes back bit for bit; what is no such file is refused in words."""
 
 import copy
+import dataclasses
 import json
 import pickle
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from test_quantizers import RECIPES, gaussian, of_recipes
 
-from quantedu import formats, scales
+from quantedu import formats, ptq, scales
 from quantedu.codebooks import FP4_BITSANDBYTES, INT8, NF4, format_codebook
+from quantedu.language_model import language_model
+from quantedu.networks import Model, digits_network
 from quantedu.quantizers import QTensor, Quantizer
-from quantedu.recipes import int_affine, mxfp4, mxint8, nf4, nvfp4
+from quantedu.recipes import int_absmax, int_affine, mxfp4, mxint8, nf4, nvfp4
 
 BLOCK_FORMATS = {"mxfp4": mxfp4(), "mxint8": mxint8("even", axis=-1), "nvfp4": nvfp4()}
 
@@ -168,6 +171,100 @@ def test_a_copied_codebook_is_the_same_to_the_sign_of_zero_and_read_only(book):
         assert again.thresholds.tobytes() == book.thresholds.tobytes()
         assert not again.levels.flags.writeable
         np.testing.assert_array_equal(again.encode([0.0, -0.0]), book.encode([0.0, -0.0]))
+
+
+COPIES = {
+    "pickle": lambda it: pickle.loads(pickle.dumps(it)),
+    "the oldest pickle": lambda it: pickle.loads(pickle.dumps(it, protocol=0)),
+    "deep copy": copy.deepcopy,
+    "copy": copy.copy,
+}
+each_copy = pytest.mark.parametrize("again", COPIES.values(), ids=COPIES)
+
+
+@each_copy
+@pytest.mark.parametrize("fmt", formats.FORMATS, ids=lambda fmt: fmt.name)
+def test_a_copied_format_is_the_same_and_hashes_the_same(again, fmt):
+    fmt.max  # noqa: B018  # a value kept for later must not stand in the way
+    other = again(fmt)
+    assert (other, hash(other), other.max) == (fmt, hash(fmt), fmt.max)
+    x = [-1.5, 0.0, 3.14159]
+    if fmt.signed and fmt.subnormals:
+        np.testing.assert_array_equal(other.encode(x), fmt.encode(x))
+
+
+def digits():
+    return np.float32(np.random.default_rng(0).integers(0, 17, (5, 64)))
+
+
+def integers_only():
+    net = digits_network()
+    return ptq.integer_network(
+        net, int_absmax(8, axis=-1), ptq.calibrate(net, [digits()], int_affine(8))
+    )
+
+
+MODELS = {
+    "Network": (digits_network, digits),
+    "Network under recipes": (
+        lambda: ptq.quantized(digits_network(), int_absmax(4, -1), int_affine(8)),
+        digits,
+    ),
+    "IntegerNetwork": (integers_only, digits),
+    "LanguageModel": (language_model, lambda: "import os"),
+    "LanguageModel under recipes": (
+        lambda: ptq.quantized(language_model(), nf4(), ptq.SplitOutliers()),
+        lambda: "import os",
+    ),
+}
+
+
+@each_copy
+@pytest.mark.parametrize(("make", "inputs"), MODELS.values(), ids=MODELS)
+def test_a_copied_model_computes_the_same_bits_and_is_as_frozen(again, make, inputs):
+    model, x = make(), inputs()
+    other = again(model)
+    assert type(other) is type(model)
+    np.testing.assert_array_equal(other.forward(x), model.forward(x))
+    assert list(other.layers) == list(model.layers)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        other.layers = {}
+    if isinstance(other, Model):
+        first = next(iter(other.layers))
+        with pytest.raises(ValueError, match="read-only"):
+            other.layers[first][0, 0] = 1
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            other.layers[first] = np.zeros((1, 1))
+        assert list(other.rescalable) == list(model.rescalable)
+
+
+RECORDS = {
+    "Static": lambda: ptq.calibrate(digits_network(), [digits()], int_affine(4))["hidden2"],
+    "Static by channel": lambda: ptq.calibrate(digits_network(), [digits()], int_affine(4, axis=0))[
+        "hidden1"
+    ],
+    "SplitOutliers": lambda: ptq.SplitOutliers(2.0, int_absmax(4, axis=-1)),
+    "Quantizer": lambda: Quantizer(
+        NF4, scales.percentile(99.0), -1, 16, scale_storage=formats.FP16
+    ),
+}
+
+
+@each_copy
+@pytest.mark.parametrize("make", RECORDS.values(), ids=RECORDS)
+def test_a_copied_recipe_gives_the_same_bits(again, make):
+    recipe, x = make(), np.random.default_rng(1).standard_normal((7, 64)).astype(np.float32)
+    other = again(recipe)
+    assert type(other) is type(recipe)
+    np.testing.assert_array_equal(other(x), recipe(x))
+    if isinstance(recipe, Quantizer | ptq.SplitOutliers):
+        assert (other, hash(other)) == (recipe, hash(recipe))
+
+
+@each_copy
+@pytest.mark.parametrize("name", ptq.SCHEMES)
+def test_a_copied_scheme_is_the_same(again, name):
+    assert again(ptq.SCHEMES[name]) == ptq.SCHEMES[name]
 
 
 # ---------------------------------------------------------------------- zero-points
