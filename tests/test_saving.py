@@ -261,12 +261,6 @@ def test_a_copied_recipe_gives_the_same_bits(again, make):
         assert (other, hash(other)) == (recipe, hash(recipe))
 
 
-@each_copy
-@pytest.mark.parametrize("name", ptq.SCHEMES)
-def test_a_copied_scheme_is_the_same(again, name):
-    assert again(ptq.SCHEMES[name]) == ptq.SCHEMES[name]
-
-
 # ---------------------------------------------------------------------- zero-points
 
 
