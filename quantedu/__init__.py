@@ -46,7 +46,7 @@ from quantedu.recipes import (
     nf4, nvfp4, ternary_weights,
 )
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
     *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
