@@ -89,17 +89,21 @@ def loudness(
         f"{scheme} costs {here:.3f} bits per byte, {before:.3f} without smoothing"
     )
     text = (
-        f"what enters {READERS[layer.split('.')[1]]} of {layer.split('.')[0]}: max|X_j| from "
-        f"{x.min():.3g} to {x.max():.3g}, smoothed from {(x / s).min():.3g} to "
+        f"what enters {READERS[layer.split('.')[1]]} of {layer.split('.')[0]}: loudest of "
+        f"each channel {x.min():.3g} to {x.max():.3g}, smoothed {(x / s).min():.3g} to "
         f"{(x / s).max():.3g}\n"
-        f"its weights: max|W_j| from {w.min():.3g} to {w.max():.3g}, smoothed from "
+        f"heaviest weight on each: {w.min():.3g} to {w.max():.3g}, smoothed "
         f"{(w * s).min():.3g} to {(w * s).max():.3g}\n"
         f"bits per byte over {records()['bytes']:,} bytes: FP32 {exact:.4f}, {scheme} "
         f"{before:.4f}, smoothed with α = {alpha:g} {here:.4f}"
     )
     panels = [
-        panel("max|X_j|", x, x / s),
-        panel("max|W_j|", w, w * s),
-        Panel(marks, Axis("α", ticks=(0, 0.25, 0.5, 0.75, 1)), Axis("bits per byte")),
+        panel("loudest input of each channel", x, x / s),
+        panel("heaviest weight it meets", w, w * s),
+        Panel(
+            marks,
+            Axis("α, the weights' part of the load", ticks=(0, 0.25, 0.5, 0.75, 1)),
+            Axis("bits per byte"),
+        ),
     ]
     return Scene(title, panels, text, columns=3)
