@@ -72,8 +72,7 @@ def squeezed(weights: str = "16 bits, FP16") -> Scene:
         ),
         y=Axis("bits per byte of text it never saw", limits=(0, 9.5)),
     )
-    words = _shown(f"{records()['prompt']}▸{here['text']}").split("\n")[:7]
-    words[-1] += " …"
+    words = _shown(f"{records()['prompt']}▸{here['text']}…").split("\n")
     words += [" "] * (7 - len(words))  # the page must not jump from one to the next
     stored = f"{here['bits_per_weight']:g} bits a weight, scales included. Going on at ▸, it writes"
     title = f"{weights}: {score:.3f} bits per byte{than}"
