@@ -1,6 +1,7 @@
 """A folder that may not be written to and a machine without a Chromium do not break the course."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -72,6 +73,61 @@ def test_a_cell_that_writes_there_is_found(source):
         run_read_only(nb)
     assert not (notebooks.FOLDER / "note.txt").exists()
     assert not (notebooks.FOLDER / "w.npz").exists()
+
+
+NEEDS_NO_CACHE = """
+from hypothesis import given, strategies as st
+
+@given(st.integers())
+def test_any_integer_is_one_less_than_the_next(x):
+    assert x < x + 1
+
+def test_the_folder_cannot_be_written_to():
+    import pathlib, pytest
+    with pytest.raises(PermissionError):
+        pathlib.Path(__file__).with_name("note.txt").write_text("")
+"""
+WITHOUT_THE_POWERS_OF_ROOT = [
+    *("setpriv", "--inh-caps", "-all"),
+    *("--bounding-set", "-dac_override,-dac_read_search,-fowner"),
+]
+
+
+@pytest.fixture
+def read_only_folder(tmp_path):
+    """The settings of the tests and two tests, where nothing can be written; and how to get in."""
+    prefix = WITHOUT_THE_POWERS_OF_ROOT if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    if os.name == "nt":
+        pytest.skip("Windows does not keep a folder from being written to in this way")
+    if prefix and (not shutil.which("setpriv") or subprocess.run([*prefix, "true"]).returncode):
+        pytest.skip("root writes everywhere, and there is no setpriv to make it a reader")
+    folder = tmp_path / "course"
+    folder.mkdir()
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(notebooks.ROOT / name, folder)
+    (folder / "test_it.py").write_text(NEEDS_NO_CACHE, encoding="utf-8")
+    folder.chmod(0o555)
+    yield folder, prefix
+    folder.chmod(0o755)
+
+
+def test_the_tests_run_in_a_folder_that_cannot_be_written_to(read_only_folder):
+    folder, prefix = read_only_folder
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "test_it.py"],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "conftest.py",
+        "pyproject.toml",
+        "test_it.py",
+    ]
 
 
 def browser_tests(tmp_path, **changed):
