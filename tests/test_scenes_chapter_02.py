@@ -55,7 +55,7 @@ def test_the_numbers_of_e4m3_with_all_codes_finite():
     scene, fmt = bit_budget(), split(8, 4)
     assert scene.title == "8 bits as 1 + 4 + 3: up to 480, 8 numbers to each doubling"
     assert scene.text.split("\n") == [
-        "largest number 480, smallest 2^-9 = 0.00195",
+        "largest number 480, smallest 2^−9 = 0.00195",
         "range: 5.4 decades, 17.9 doublings",
         "precision: 4 significand bits, 1.2 decimal digits",
         "rounding a normal number errs by at most 5.9 %",

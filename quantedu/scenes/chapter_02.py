@@ -42,7 +42,7 @@ def bit_budget(bits: int = 8, exponent_bits: int = 4) -> Scene:
     Examples
     --------
     >>> print(bit_budget(8, 5).text)
-    largest number 114688, smallest 2^-16 = 1.53e-05
+    largest number 114688, smallest 2^−16 = 1.53e−05
     range: 9.9 decades, 32.8 doublings
     precision: 3 significand bits, 0.9 decimal digits
     rounding a normal number errs by at most 11 %
@@ -82,7 +82,7 @@ def bit_budget(bits: int = 8, exponent_bits: int = 4) -> Scene:
         f"{significand * math.log10(2):.1f} decimal digits\n"
         f"rounding a normal number errs by at most {100 / (2**significand + 1):.2g} %"
     )
-    return Scene(title, panels, text)
+    return Scene(title, panels, text.replace("-", "−"))
 
 
 def _split(bits: int, exponent_bits: int) -> FloatFormat:
