@@ -12,6 +12,7 @@ from quantedu.ptq import plant_loud_channels
 from quantedu.sketch import Axis, Panel, Scene, hline, line, points
 
 READERS = {"q": "q, k, v", "gate": "gate, up"}
+LAYERS = ("block2.gate", "block0.q", "block5.q")  # what the interactive offers
 
 
 @functools.cache
@@ -27,6 +28,15 @@ def records() -> dict[str, Any]:
 
 
 @functools.cache
+def _planted() -> tuple[Any, dict[str, np.ndarray]]:
+    """The model with its loud channels, and what enters the layers shown, all in one pass."""
+    model, about = language_model(), records()
+    readers = [name for group in model.rescalable if group[0] in LAYERS for name in group]
+    model = plant_loud_channels(model, readers, list(about["channels"]), about["factor"])
+    return model, model.record(held_out_text()[-about["calibration"] :], LAYERS)
+
+
+@functools.cache
 def maxima(layer: str) -> tuple[np.ndarray, np.ndarray]:
     """max|X_j| and max|W_j| [n_in] of the planted model, over the calibration text and all readers.
 
@@ -34,12 +44,10 @@ def maxima(layer: str) -> tuple[np.ndarray, np.ndarray]:
     >>> x.shape, bool(x.max() > 30 * np.median(x))
     ((192,), True)
     """
-    model, about = language_model(), records()
+    model, heard = _planted()
     group = next(group for group in model.rescalable if group[0] == layer)
-    model = plant_loud_channels(model, group, list(about["channels"]), about["factor"])
-    x = model.record(held_out_text()[-about["calibration"] :], [layer])[layer]
     w = np.max([np.abs(model.layers[name]).max(axis=0) for name in group], axis=0)
-    return np.abs(x).max(axis=0), w
+    return np.abs(heard[layer]).max(axis=0), w
 
 
 def loudness(
