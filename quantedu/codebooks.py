@@ -602,7 +602,7 @@ def lloyd_max(
     data : real array of samples, any shape; or a function density(x) of float64 arrays, which need
         not be normalized
     bits : 1 to 8; samples of no more than 2^bits distinct values get just these as levels
-    span : where a density counts, cut in 2^16 parts
+    span : where a density counts, from lower to higher, cut in 2^16 parts
 
     Returns
     -------
@@ -611,7 +611,8 @@ def lloyd_max(
     Raises
     ------
     TypeError, ValueError
-        If there is no data, or it is not finite; if a density is negative or 0 everywhere.
+        If there is no data, or it is not finite; if a density is negative or 0 everywhere, or its
+        span has no width.
 
     Notes
     -----
@@ -632,9 +633,12 @@ def lloyd_max(
     """
     bits = integer_in("bits", bits, 1, 8)
     if callable(data):
-        edges = np.linspace(*span, 2**16 + 1)
+        low, high = span
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError(f"span={span} must be two finite numbers, the lower one first")
+        edges = np.linspace(low, high, 2**16 + 1)
         x = (edges[1:] + edges[:-1]) / 2
-        weight = np.asarray(data(x), dtype=np.float64) * np.ones(x.size)
+        weight = _as_real(data(x))[0].astype(np.float64) * np.ones(x.size)
     else:
         x, count = np.unique(as_real(data)[0].astype(np.float64), return_counts=True)
         weight = count.astype(np.float64)
