@@ -356,6 +356,13 @@ def _lookup(codebook: Codebook) -> Callable[[np.ndarray, np.ndarray], None] | No
 # The codebooks
 
 
+def _flags(**given: Any) -> None:
+    """Refuse what is neither True nor False: it is counted with."""
+    for name, value in given.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
 @functools.cache
 def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     """The integers of so many bits; signed ones as two's complement, ties to even.
@@ -374,6 +381,7 @@ def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     >>> integers(4, signed=False).max, integers(4, narrow=True).min
     (15.0, -7.0)
     """
+    _flags(signed=signed, narrow=narrow)
     bits = _integer_in("bits", bits, 1 + signed, 8)
     if narrow and not signed:
         raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
@@ -451,6 +459,7 @@ def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = 
     >>> normal_float(4, symmetric=True).levels[[0, 7, 8, 15]]
     array([-1.,  0.,  0.,  1.], dtype=float32)
     """
+    _flags(symmetric=symmetric)
     bits = _integer_in("bits", bits, 2, 8)
     name = f"NF{bits}{' symmetric' if symmetric else ''}"
     if offset is None:
@@ -586,6 +595,7 @@ def log2(bits: int, zero: bool = True) -> Codebook:
     >>> log2(3, zero=False).decode(log2(3, zero=False).encode([0.0, 0.7, 0.71]))
     array([0.125, 0.5  , 1.   ], dtype=float32)
     """
+    _flags(zero=zero)
     bits = _integer_in("bits", bits, 1 + zero, 8)
     powers = 2.0 ** np.arange(zero - 2 ** (bits - 1) + 1, 1)
     cuts = np.concatenate([[powers[0] / 2] * zero, 2**0.5 * powers[:-1]])

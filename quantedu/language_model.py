@@ -20,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from quantedu.networks import DATA, Model
+from quantedu.networks import DATA, Model, _needs_rng
 
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 Cache = dict[str, tuple[np.ndarray, np.ndarray]]  # block → its keys and values so far
@@ -379,6 +379,8 @@ def sample(
             f"temperature={temperature} with rng={rng}; pass temperature=0, or one above 0 and "
             "an rng such as np.random.default_rng(0)"
         )
+    if temperature > 0:
+        _needs_rng(rng, "random")
     cache: Cache = {}
     for _ in range(n):
         fresh = written[cache["block0"][0].shape[2] :] if cache else written
