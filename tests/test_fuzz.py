@@ -759,7 +759,7 @@ def test_the_way_back_passes_where_the_staircase_climbs_and_nowhere_beyond_it(na
     assert attempt(pull, wrong) is None
 
 
-@fuzzed()
+@fuzzed(4)
 @given(
     st.sampled_from([*NAMED]),
     st.sampled_from([adam, sgd]),
