@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_codes, as_real, first_wrong, integer_in, require_choice
+from quantedu._checks import (
+    as_codes,
+    as_real,
+    first_wrong,
+    integer_in,
+    require_choice,
+    require_flags,
+)
 from quantedu._tables import TABULATE_FROM, by_chunks, carry_table, pair_table, take_pairs
 from quantedu.formats import FloatFormat
 
@@ -364,6 +371,7 @@ def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     >>> integers(4, signed=False).max, integers(4, narrow=True).min
     (15.0, -7.0)
     """
+    require_flags(signed=signed, narrow=narrow)
     bits = integer_in("bits", bits, 1 + signed, 8)
     if narrow and not signed:
         raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
@@ -441,6 +449,7 @@ def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = 
     >>> normal_float(4, symmetric=True).levels[[0, 7, 8, 15]]
     array([-1.,  0.,  0.,  1.], dtype=float32)
     """
+    require_flags(symmetric=symmetric)
     bits = integer_in("bits", bits, 2, 8)
     name = f"NF{bits}{' symmetric' if symmetric else ''}"
     if offset is None:
@@ -576,6 +585,7 @@ def log2(bits: int, zero: bool = True) -> Codebook:
     >>> log2(3, zero=False).decode(log2(3, zero=False).encode([0.0, 0.7, 0.71]))
     array([0.125, 0.5  , 1.   ], dtype=float32)
     """
+    require_flags(zero=zero)
     bits = integer_in("bits", bits, 1 + zero, 8)
     powers = 2.0 ** np.arange(zero - 2 ** (bits - 1) + 1, 1)
     cuts = np.concatenate([[powers[0] / 2] * zero, 2**0.5 * powers[:-1]])
@@ -638,7 +648,7 @@ def lloyd_max(
             raise ValueError(f"span={span} must be two finite numbers, the lower one first")
         edges = np.linspace(low, high, 2**16 + 1)
         x = (edges[1:] + edges[:-1]) / 2
-        weight = _as_real(data(x))[0].astype(np.float64) * np.ones(x.size)
+        weight = as_real(data(x))[0].astype(np.float64) * np.ones(x.size)
     else:
         x, count = np.unique(as_real(data)[0].astype(np.float64), return_counts=True)
         weight = count.astype(np.float64)

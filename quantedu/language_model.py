@@ -20,6 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
+from quantedu._checks import require_rng
 from quantedu.networks import DATA, Model
 
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
@@ -379,6 +380,8 @@ def sample(
             f"temperature={temperature} with rng={rng}; pass temperature=0, or one above 0 and "
             "an rng such as np.random.default_rng(0)"
         )
+    if temperature > 0:
+        require_rng(rng, "random")
     cache: Cache = {}
     for _ in range(n):
         fresh = written[cache["block0"][0].shape[2] :] if cache else written

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
-from quantedu._checks import as_real, first_wrong, integer_in
+from quantedu._checks import as_real, first_wrong, integer_in, require_rng
 
 DATA = Path(__file__).parent / "data"
 
@@ -418,6 +418,11 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
     widths : numbers of inputs, of each hidden layer's outputs, and of scores; at least 1 each
     rng : where the weights come from
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a width is no such integer, or there is no rng.
+
     References
     ----------
     He et al., arXiv 1502.01852, section 2.2.
@@ -428,6 +433,7 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
     <Network hidden1 16×64, output 10×16>
     """
     widths = [integer_in("a width", width, 1) for width in widths]
+    require_rng(rng, "standard_normal")
     names = [*(f"hidden{i + 1}" for i in range(len(widths) - 2)), "output"]
     sizes = list(zip(names, widths, widths[1:]))
     weights = {n: rng.standard_normal((o, i)) * np.sqrt(2 / i) for n, i, o in sizes}
@@ -521,8 +527,8 @@ def descend(
 
     Raises
     ------
-    ValueError
-        If there are fewer examples than one batch takes, or nothing to do.
+    TypeError, ValueError
+        If there are fewer examples than one batch takes, nothing to do, or no rng.
 
     Examples
     --------
@@ -537,6 +543,7 @@ def descend(
             f"training needs n ≥ batch ≥ 1, epochs ≥ 0 and rate > 0; got n={n}, batch={batch}, "
             f"epochs={epochs}, rate={rate}"
         )
+    require_rng(rng, "permutation")
     steps, memory = epochs * (n // batch), dict[str, Any]()
     good = parameters
     for t in tqdm(range(steps), disable=not progress, unit="step"):

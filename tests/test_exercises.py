@@ -5,6 +5,7 @@ import json
 import pkgutil
 import re
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -328,6 +329,15 @@ def test_a_return_that_is_missing_on_one_path_only_is_asked_for():
     verdict = exercise.check(lambda: next(answers))
     assert verdict.state == "wrong"
     assert verdict.message.endswith("gives None (is a return missing?)")
+
+
+@pytest.mark.parametrize("agree", [same, close])
+@pytest.mark.parametrize(
+    ("expected", "got"), [(0.5, Fraction(1, 2)), (float(2**70), 2**70), (1.0, True), (2, 2.0)]
+)
+def test_fractions_and_long_integers_count_as_the_numbers_they_are(agree, expected, got):
+    assert words_of(expected, got, agree).startswith("it agrees")
+    assert "should be" in words_of(expected + 1, got, agree) or expected > 1e15
 
 
 def test_bfloat16_counts_as_the_numbers_it_holds():

@@ -621,10 +621,23 @@ def test_decay_pulls_on_weights_and_leaves_biases_alone():
     assert net.layers["a"].item() == pytest.approx(w, rel=1e-6)
 
 
+@pytest.mark.parametrize("rng", [None, 0, "0", np.float32(1)])
+def test_a_seed_is_no_generator_and_the_words_say_how_to_make_one(rng):
+    for call in (
+        lambda: initial((2, 2), rng),
+        lambda: train(two_layers(), np.ones((9, 2)), np.zeros(9, int), 1, rng, batch=1),
+        lambda: descend({}, lambda p, rows: (0.0, {}), 1, 1, rng, batch=1),
+    ):
+        with pytest.raises(
+            TypeError, match=r"must be a generator: np.random.default_rng\(0\), say"
+        ):
+            call()
+
+
 @pytest.mark.parametrize("decay", [-0.1, np.nan, np.inf, [0.1, 0.2]])
 def test_decay_is_one_number_from_0_on(decay):
     with pytest.raises(ValueError, match="must be one number from 0 on"):
-        train(two_layers(), np.ones((9, 2)), np.zeros(9, int), 1, None, batch=1, decay=decay)
+        train(two_layers(), np.ones((9, 2)), np.zeros(9, int), 1, None, decay=decay)
 
 
 @pytest.mark.parametrize("infinite", [np.inf, [1.0, np.inf, 2.0]])

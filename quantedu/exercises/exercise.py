@@ -3,6 +3,7 @@
 import copy
 import functools
 import math
+import numbers
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable
@@ -192,7 +193,9 @@ def close(expected: Any, got: Any) -> bool:
 
 
 def _readable(got: Any) -> Any:
-    """An answer's result, where it is of `ml_dtypes` as the float32 that it means."""
+    """An answer's result; as the float it means where it is of `ml_dtypes`, or a fraction."""
+    if isinstance(got, numbers.Real) and np.asarray(got).dtype == object:  # or a long integer
+        return float(got)
     dtype = getattr(got, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind == "V" and dtype.names is None:
         return got.astype(np.float32)
