@@ -28,7 +28,7 @@ endif
 ROOT_FLAG := $(shell [ "$$(id -u 2>/dev/null)" = 0 ] && echo --allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test test-kernel test-long test-browser notebooks bench lint pins clean
+.PHONY: help setup lab test test-kernel test-long test-browser notebooks pictures bench lint pins clean
 
 help:
 	@echo "make lab           install what is needed into .venv, open JupyterLab on the first notebook"
@@ -37,6 +37,7 @@ help:
 	@echo "make test-kernel   the notebooks again, as an older processor multiplies (KERNEL=Prescott)"
 	@echo "make test-browser  only the tests that drive JupyterLab in a Chromium"
 	@echo "make notebooks     run all notebooks, store their outputs, clean them"
+	@echo "make pictures      draw the chapters' openings, the map and the bit inspector again"
 	@echo "make bench         speed, side by side with the peers"
 	@echo "make lint          ruff (lint and format) and mypy"
 	@echo "make pins          resolve the newest allowed versions into requirements.txt"
@@ -65,6 +66,9 @@ test-browser: setup
 
 notebooks: setup
 	$(PY) tools/notebooks.py
+
+pictures: setup
+	$(PY) tools/pictures.py
 
 bench: setup
 	$(PY) benchmarks/formats.py

@@ -25,15 +25,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from quantedu import codebooks
 from quantedu.codebooks import DYNAMIC8
-from quantedu.quantizers import (
-    QTensor,
-    Quantizer,
-    fp4,
-    fp8,
-    int_absmax,
-    int_affine,
-    nf4,
-)
+from quantedu.quantizers import QTensor, Quantizer
+from quantedu.recipes import fp4, fp8, int_absmax, int_affine, nf4
 from quantedu.scales import absmax
 
 RECIPES = {

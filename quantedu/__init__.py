@@ -29,7 +29,7 @@ ipywidgets: `plots`, `widgets`, `explorer`.
 from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 
-from quantedu import codebooks, comparison, formats, layout, metrics, quantizers, scales
+from quantedu import codebooks, comparison, formats, layout, metrics, quantizers, recipes, scales
 from quantedu.codebooks import (
     BINARY, DYNAMIC8, FP4_BITSANDBYTES, NF4, Codebook, format_codebook, integers, lloyd_max,
     log2, normal_float, ternary, uniform,
@@ -40,12 +40,13 @@ from quantedu.formats import (
     FORMATS, FP4, FP16, FP32, FP64, TF32, FloatFormat,
 )
 from quantedu.metrics import code_usage, entropy, max_error, mean_abs_error, mse, sqnr_db
-from quantedu.quantizers import (
-    QTensor, Quantizer, binary_weights, fp4, fp8, int_absmax, int_affine, log2_weights, mxfp4,
-    mxfp6, mxfp8, mxint8, nf4, nvfp4, ternary_weights,
+from quantedu.quantizers import QTensor, Quantizer
+from quantedu.recipes import (
+    binary_weights, fp4, fp8, int_absmax, int_affine, log2_weights, mxfp4, mxfp6, mxfp8, mxint8,
+    nf4, nvfp4, ternary_weights,
 )
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _ON_DEMAND = (  # they load matplotlib, ipywidgets, or what only some need
     *("exercises", "explorer", "language_model", "networks", "plots", "ptq", "qat", "scenes"),
@@ -71,5 +72,5 @@ __all__ = [
     "format_codebook", "formats", "fp4", "fp8", "int_absmax", "int_affine", "integers",
     "layout", "lloyd_max", "log2", "log2_weights", "max_error", "mean_abs_error", "metrics",
     "mse", "mxfp4", "mxfp6", "mxfp8", "mxint8", "nf4", "normal_float", "nvfp4", "quantizers",
-    "scales", "sqnr_db", "ternary", "ternary_weights", "uniform",
+    "recipes", "scales", "sqnr_db", "ternary", "ternary_weights", "uniform",
 ]

@@ -255,6 +255,7 @@ def _viewed(scene: Scene) -> dict[str, Any]:
         for mark in panel.marks:
             kind, x, y, base = panel.shape(mark)
             view = {"kind": kind, "role": mark.role, "label": mark.label, "texts": list(mark.texts)}
+            view["thin"] = mark.thin
             edge = placed(base) if kind == "area" else ""
             marks.append({**view, "x": placed(x), "y": placed(y), "base": edge})
         axes = {
@@ -283,6 +284,9 @@ _LOOKS = {
     "error": _Look(plots.ERROR, "--", 1.6, "x", "////"),
     "highlight": _Look("#009E73", "-.", 1.8, "D", "\\\\\\\\"),
     "neutral": _Look("#666666", ":", 1.2, ".", opacity=0.16),
+    "sign": _Look(plots.FIELD_COLORS["sign"], "-", 1.2, "^", opacity=0.65),
+    "exponent": _Look(plots.FIELD_COLORS["exponent"], "--", 2.2, "v", "\\\\\\\\", 0.65),
+    "mantissa": _Look(plots.FIELD_COLORS["mantissa"], "-.", 2.2, "p", opacity=0.65),
 }
 
 
@@ -333,7 +337,8 @@ def _draw_panel(ax: Axes, panel: Panel, letters: int) -> None:
         common: dict[str, Any] = {"gid": mark.role, "zorder": 2 + order / 100}
         key: Any = None
         if kind == "line":
-            [key] = ax.plot(x, y, look.dashes, color=look.color, lw=look.width, **common)
+            width = 0.7 if mark.thin else look.width
+            [key] = ax.plot(x, y, look.dashes, color=look.color, lw=width, **common)
         elif kind == "points":
             inside = "none" if mark.role == "original" else look.color
             [key] = ax.plot(x, y, look.marker, color=look.color, mfc=inside, ms=5, **common)

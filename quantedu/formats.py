@@ -22,11 +22,19 @@ from typing import Any
 
 import numpy as np
 
+from quantedu._checks import as_codes, as_real, first_wrong, is_integer, require_choice
+from quantedu._tables import (
+    TABULATE_FROM,
+    by_chunks,
+    carry_table,
+    filled_by,
+    pair_table,
+    take_pairs,
+)
+
 SPECIALS = ("ieee", "fn", "fnuz", "finite")
 ROUNDINGS = ("nearest_even", "nearest_away", "toward_zero", "up", "down", "stochastic")
 OVERFLOWS = ("special", "saturate")
-_CHUNK = 2**17  # values worked on at a time: they stay in cache, and extra memory stays small
-_TABULATE_FROM = 2**15  # below this many values, building a table costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class FloatFormat:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name):
             raise TypeError(f"name must be a non-empty string, not {self.name!r}")
-        _require_choice("specials", self.specials, SPECIALS)
+        require_choice("specials", self.specials, SPECIALS)
         for field, low, high in (
             ("exponent_bits", 1, 11),
             ("mantissa_bits", 0, 52),
@@ -88,7 +96,7 @@ class FloatFormat:
             value = getattr(self, field)
             if field == "bias" and value is None:
                 value = 2 ** (self.exponent_bits - 1) - (self.specials != "fnuz")
-            if not _is_integer(value):
+            if not is_integer(value):
                 raise TypeError(f"{self.name}: {field} must be an integer, not {value!r}")
             object.__setattr__(self, field, int(value))  # a NumPy integer would overflow
             if low is not None and not low <= value <= high:
@@ -305,12 +313,12 @@ class FloatFormat:
             )
         if self in _NATIVE and _NATIVE[self] == dtype:  # a view keeps signalling NaNs too
             return codes.astype(self.code_dtype).view(dtype)[()]
-        if codes.size < _TABULATE_FROM or self.bits > 16:
-            return _by_chunks(codes, np.uint64, dtype, _filled_by(self._decode_definition))
+        if codes.size < TABULATE_FROM or self.bits > 16:
+            return by_chunks(codes, np.uint64, dtype, filled_by(self._decode_definition))
         table = _decode_table(self, dtype)
         if table.dtype == np.complex64:
-            return _by_chunks(codes, np.uint8, dtype, functools.partial(_take_pairs, table))
-        return _by_chunks(codes, np.intp, dtype, _filled_by(table.take))
+            return by_chunks(codes, np.uint8, dtype, functools.partial(take_pairs, table))
+        return by_chunks(codes, np.intp, dtype, filled_by(table.take))
 
     def _decode_definition(self, codes: np.ndarray) -> np.ndarray:
         """Put the fields into (−1)^S · 2^(E − bias) · (1 + M/2^m), and mind the exceptions."""
@@ -381,27 +389,27 @@ class FloatFormat:
         >>> E4M3.encode(1e9, overflow="saturate")
         np.uint8(126)
         """
-        _require_choice("rounding", rounding, ROUNDINGS)
-        _require_choice("overflow", overflow, OVERFLOWS)
+        require_choice("rounding", rounding, ROUNDINGS)
+        require_choice("overflow", overflow, OVERFLOWS)
         if rounding == "stochastic" and not isinstance(rng, np.random.Generator):
             raise TypeError(
                 f"rounding='stochastic' needs rng=np.random.default_rng(seed), not {rng!r}"
             )
-        x, carrier = _as_real(x)
+        x, carrier = as_real(x)
         self._refuse_what_has_no_code(x)
         if self in _NATIVE and _NATIVE[self] == carrier and overflow == "special":
             return x.astype(carrier).view(self.code_dtype)[()]
-        if rounding != "stochastic" and carrier == np.float32 and x.size >= _TABULATE_FROM:
+        if rounding != "stochastic" and carrier == np.float32 and x.size >= TABULATE_FROM:
             lookup = _lookup(self, rounding, overflow)
             if lookup is not None:
-                return _by_chunks(x, np.float32, self.code_dtype, lookup)
-        plain = (rounding, overflow) == ("nearest_even", "special") and x.size >= _TABULATE_FROM
+                return by_chunks(x, np.float32, self.code_dtype, lookup)
+        plain = (rounding, overflow) == ("nearest_even", "special") and x.size >= TABULATE_FROM
         if self == FP16 and plain:  # NumPy's own cast is the same rounding, and quicker
-            return _by_chunks(x, carrier, self.code_dtype, _cast_to_half)
+            return by_chunks(x, carrier, self.code_dtype, _cast_to_half)
         definition = functools.partial(
             self._encode_definition, rounding=rounding, overflow=overflow, rng=rng
         )
-        return _by_chunks(x, np.float64, self.code_dtype, _filled_by(definition))
+        return by_chunks(x, np.float64, self.code_dtype, filled_by(definition))
 
     def _encode_definition(
         self, x: np.ndarray, rounding: str, overflow: str, rng: np.random.Generator | None = None
@@ -474,7 +482,7 @@ class FloatFormat:
         array([0. , 0.5, 2. , 6. ], dtype=float32)
         """
         codes = self.encode(x, rounding, overflow, rng)
-        carrier = _as_real(x)[1]
+        carrier = as_real(x)[1]
         return self.decode(codes, carrier if self._fits(carrier) else np.float64)
 
     # Looking at a format
@@ -536,7 +544,7 @@ class FloatFormat:
         >>> E2M1.neighbours([0.0, 2.2, 6.0])
         (array([-0.5,  2. ,  4. ]), array([0.5, 3. , nan]))
         """
-        x = np.asarray(_as_real(x)[0], dtype=np.float64)
+        x = np.asarray(as_real(x)[0], dtype=np.float64)
         least = -np.inf if self.signed else 0.0 if self.subnormals else 2.0**-1074
         with np.errstate(all="ignore"):  # beside the largest is infinity; signalling NaNs
             lower, upper = (np.maximum(np.nextafter(x, end), least) for end in (-np.inf, np.inf))
@@ -599,7 +607,7 @@ class FloatFormat:
     # At the door
 
     def _check_codes(self, codes: Any) -> np.ndarray:
-        return _as_codes(codes, self.name, self.bits, 2**self.bits)
+        return as_codes(codes, self.name, self.bits, 2**self.bits)
 
     def _refuse_what_has_no_code(self, x: np.ndarray) -> None:
         if self.has_nan or x.size == 0:
@@ -612,7 +620,7 @@ class FloatFormat:
             if not wrong.any():
                 wrong, what = x < 0, "negative numbers"
             raise ValueError(
-                f"{self.name} has no code for {what}; got {_first(x, wrong)}; "
+                f"{self.name} has no code for {what}; got {first_wrong(x, wrong)}; "
                 "replace them first, or choose a format with NaN"
             )
 
@@ -648,97 +656,7 @@ def _exact(x: float) -> str:
     return f"{numerator >> zeros}·2^{power} ≈ {x!r}"
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _integer_in(what: str, value: Any, low: int, high: int | None = None) -> int:
-    """The value as a Python integer: a NumPy integer would overflow."""
-    if not (_is_integer(value) and low <= value and (high is None or value <= high)):
-        span = f"from {low} on" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{what} must be an integer {span}, not {value!r}")
-    return int(value)
-
-
-def _require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(choices)}")
-
-
-def _first(values: np.ndarray, wrong: np.ndarray) -> str:
-    """How many entries are wrong, and the first of them with its position."""
-    if values.ndim == 0:
-        return str(values)
-    where = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
-    position = where[0] if len(where) == 1 else where
-    return f"{np.count_nonzero(wrong)} of {values.size}, the first {values[where]!s} at {position}"
-
-
-def _as_codes(codes: Any, whose: str, bits: int, n_codes: int) -> np.ndarray:
-    """Codes as an array of integers, refused where one is not 0 … n_codes − 1."""
-    codes = np.asarray(codes)
-    if codes.size == 0 and codes.dtype.kind == "f":  # np.asarray([]) is an array of floats
-        codes = codes.astype(np.uint8)
-    if codes.dtype.kind not in "iu":
-        raise TypeError(
-            f"codes must be integers 0 … 2^{bits} − 1, not {codes.dtype}; "
-            f"encode(x) makes codes from numbers"
-        )
-    fit_anyway = codes.dtype.kind == "u" and np.iinfo(codes.dtype).max < n_codes
-    if codes.size and not fit_anyway and (codes.min() < 0 or codes.max() >= n_codes):
-        wrong = (codes < 0) | (codes > n_codes - 1)
-        raise ValueError(f"codes of {whose} are 0 … {n_codes - 1}; got {_first(codes, wrong)}")
-    return codes
-
-
-def _as_real(x: Any) -> tuple[np.ndarray, np.dtype]:
-    """An array of x, and the dtype (float32 or float64) that holds each of its entries exactly."""
-    x = np.asarray(x)
-    kind, size = x.dtype.kind, x.dtype.itemsize
-    if x.dtype.type.__module__ == "ml_dtypes" and "complex" not in x.dtype.name:
-        return x, np.dtype(np.float32)
-    if kind not in "biuf":
-        raise TypeError(f"x must hold real numbers of up to 64 bits, not {x.dtype}")
-    if kind == "f" and size > 8:
-        with np.errstate(over="ignore"):
-            double = x.astype(np.float64)
-        wrong = (double != x) & ~np.isnan(x)
-        x = double if not wrong.any() else x
-    elif kind in "iu" and size == 8:
-        magnitude = np.abs(x).astype(np.uint64)  # |−2^63| wraps to 2^63, as it should
-        lowest_one = magnitude & np.negative(magnitude)
-        wrong = magnitude // np.maximum(lowest_one, 1) > 2**53
-    else:
-        wrong = np.zeros(1, dtype=bool)
-    if wrong.any():
-        raise ValueError(
-            f"x must hold numbers that float64 can hold, or they would be rounded twice; "
-            f"got {_first(x, wrong)}; convert x to float64 if that is meant"
-        )
-    return x, np.dtype(np.float32 if size <= (4 if kind == "f" else 2) else np.float64)
-
-
 # The fast paths: the definitions above, tabulated
-
-
-def _by_chunks(
-    x: np.ndarray, dtype: Any, out_dtype: Any, function: Callable[[np.ndarray, np.ndarray], Any]
-) -> np.ndarray:
-    """An array filled by function(piece, out); x comes as `dtype`, contiguous, in C order."""
-    with np.errstate(invalid="ignore"):  # signalling NaNs, and NaNs that become codes
-        iterator = np.nditer(  # type: ignore[call-overload]  # the stubs misspell "contig"
-            [x, None],
-            flags=["external_loop", "buffered", "zerosize_ok"],
-            op_flags=[["readonly", "contig", "nbo"], ["writeonly", "allocate"]],
-            op_dtypes=[np.dtype(dtype), np.dtype(out_dtype)],
-            order="C",
-            casting="unsafe",
-            buffersize=_CHUNK,
-        )
-        with iterator:
-            for piece, out in iterator:
-                function(piece, out)
-            return iterator.operands[1][()]
 
 
 @functools.lru_cache(maxsize=64)
@@ -746,20 +664,7 @@ def _decode_table(fmt: FloatFormat, dtype: np.dtype) -> np.ndarray:
     """The value of every code; for a byte to float32, of every pair of codes, as complex64."""
     with np.errstate(invalid="ignore"):
         values = fmt._decode_definition(np.arange(2**fmt.bits, dtype=np.uint64)).astype(dtype)
-    return _pairs(values) if fmt.bits <= 8 and dtype == np.float32 else values
-
-
-def _pairs(values: np.ndarray) -> np.ndarray:
-    """The float32 values of two codes in a row, as complex64, for two bytes read as one number."""
-    pairs = np.arange((len(values) - 1) * 257 + 1, dtype="<u2").view(np.uint8)
-    return np.resize(values, 256)[pairs].view(np.complex64)
-
-
-def _filled_by(function: Callable[[np.ndarray], np.ndarray]) -> Callable[..., None]:
-    def fill(piece: np.ndarray, out: np.ndarray) -> None:
-        out[...] = function(piece)
-
-    return fill
+    return pair_table(values) if fmt.bits <= 8 and dtype == np.float32 else values
 
 
 def _cast_to_half(x: np.ndarray, out: np.ndarray) -> None:
@@ -768,38 +673,6 @@ def _cast_to_half(x: np.ndarray, out: np.ndarray) -> None:
     nan = np.isnan(x)  # the payloads of these are ours
     if nan.any():
         out[nan] = FP16._encode_definition(x[nan].astype(np.float64), "nearest_even", "special")
-
-
-def _take_pairs(table: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None:
-    """Two bytes at a time: half the look-ups."""
-    even = codes.size // 2 * 2
-    pairs = codes[:even].view(np.uint16).astype(np.intp)
-    np.take(table, pairs, out=out[:even].view(np.complex64), mode="clip")
-    out[even:] = table[codes[even:].astype(np.intp) * 257].real  # the pair of the last with itself
-
-
-def _carry_table(
-    define: Callable[[np.ndarray], np.ndarray], shift: int, mark: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """A function from float32 bits to codes, tabulated over the upper 16 bits; and where it fails.
-
-    Among the float32 that share their upper half the code changes at most once, by one. The
-    table's entry, added to the number's own bits, gives the code in the bits from `shift` on and
-    carries into it when the lower half passes the change. Where that does not hold the entry gives
-    `mark`; these entries come second, as a bool array.
-    """
-    upper = np.arange(2**16, dtype=np.uint32) << 16
-    first, last = define(upper), define(upper | 0xFFFF)
-    change = np.full(2**16, 0xFFFF, dtype=np.uint32)  # the largest lower half that has code `first`
-    changing = first != last
-    low = np.zeros(np.count_nonzero(changing), dtype=np.uint32)
-    for bit in 1 << np.arange(15, -1, -1, dtype=np.uint32):  # bisection
-        low |= np.where(define(upper[changing] | low | bit) == first[changing], bit, 0)
-    change[changing] = low
-    irregular = changing & (last != (first + 1) % 2 ** (32 - shift))
-    first[irregular], change[irregular] = mark, 0xFFFF
-    table = (first << shift) + ((1 << shift) - 1 - change) - upper  # modulo 2^32
-    return table, irregular
 
 
 @functools.lru_cache(maxsize=64)
@@ -822,7 +695,7 @@ def _lookup(
         with np.errstate(invalid="ignore"):
             return fmt._encode_definition(x.astype(np.float64), rounding, overflow).astype("u4")
 
-    table = _carry_table(define, shift, mark)[0]
+    table = carry_table(define, shift, mark)[0]
 
     def lookup(x: np.ndarray, out: np.ndarray) -> None:
         bits = x.view(np.uint32)

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.quantizers import QTensor, Quantizer, int_absmax
+from quantedu.quantizers import QTensor, Quantizer
+from quantedu.recipes import int_absmax
 
 Observer = Callable[[list[np.ndarray], Quantizer], np.ndarray]
 INT32 = 2**31  # sums have to stay below
@@ -133,7 +134,7 @@ def observe_mse(n_steps: int = 100) -> Observer:
 
     Tried are k/n_steps of the largest magnitude, k = n_steps … 1; of equal errors the wider range.
 
-    >>> from quantedu.quantizers import int_absmax
+    >>> from quantedu.recipes import int_absmax
     >>> x = np.float32([[-1, -0.9, 0.8, 1, 4]])
     >>> observe_mse(100)([x], int_absmax(3)).round(2)
     array([[-1.  ,  3.64]], dtype=float32)
@@ -182,7 +183,7 @@ class Static:
     scale : float32 [n_groups, 1]
     zero_point : 0.0, or float32 [n_groups, 1]
 
-    >>> from quantedu.quantizers import int_absmax
+    >>> from quantedu.recipes import int_absmax
     >>> Static(int_absmax(8), 0.5)(np.float32([1.3, 100]))
     array([ 1.5, 63.5], dtype=float32)
     """
@@ -194,7 +195,7 @@ class Static:
     def quantize(self, x: Any) -> QTensor:
         """Codes of x under the fixed scale.
 
-        >>> from quantedu.quantizers import int_absmax
+        >>> from quantedu.recipes import int_absmax
         >>> Static(int_absmax(8), 0.5).quantize(np.float32([1.3, 100])).values
         array([  3, 127], dtype=int8)
         """
@@ -236,7 +237,7 @@ def calibrate(
     Examples
     --------
     >>> from quantedu.networks import digits_network
-    >>> from quantedu.quantizers import int_affine
+    >>> from quantedu.recipes import int_affine
     >>> batches = [np.full((2, 64), 8.0), np.full((2, 64), 6.0)]
     >>> calibrate(digits_network(), batches, int_affine(4))["hidden1"].scale
     array([[0.53333336]], dtype=float32)
@@ -436,7 +437,7 @@ def integer_network(
     Examples
     --------
     >>> from quantedu.networks import digits_network
-    >>> from quantedu.quantizers import int_absmax, int_affine
+    >>> from quantedu.recipes import int_absmax, int_affine
     >>> net, x = digits_network(), np.tile(np.arange(64.0) % 17, (3, 1))
     >>> integers = integer_network(net, int_absmax(8), calibrate(net, [x], int_affine(8)))
     >>> isinstance(integers, IntegerNetwork), bool((integers.predict(x) == net.predict(x)).all())
@@ -572,14 +573,18 @@ def smooth(model: Any, inputs: Any, alpha: float | Mapping[str, float] = 0.5) ->
 
 
 def best_alpha(
-    model: Any, inputs: Any, scheme: "Scheme", alphas: Iterable[float] = tuple(np.arange(11) / 10)
+    model: Any,
+    inputs: Any,
+    weights: Callable[[Any], Any],
+    activations: Callable[[Any], Any],
+    alphas: Iterable[float] = tuple(np.arange(11) / 10),
 ) -> dict[str, float]:
     """The α of each layer with which its quantized product comes closest to X @ W.T.
 
     Parameters
     ----------
     model, inputs : as for `smoothing`
-    scheme : Scheme; if it is static, the scale is found on these same inputs
+    weights, activations : recipes; a scale is found on these same inputs
     alphas : which to try; of equal errors the first
 
     Returns
@@ -590,7 +595,7 @@ def best_alpha(
     --------
     >>> from quantedu.networks import digits_network
     >>> net, x = digits_network(), np.eye(64)
-    >>> list(best_alpha(net, x, SCHEMES["W8A8 per tensor"]))
+    >>> list(best_alpha(net, x, int_absmax(8, axis=-1), int_absmax(8)))
     ['hidden2', 'output']
     """
     recorded = inputs if isinstance(inputs, Mapping) else model.record(inputs)
@@ -601,54 +606,12 @@ def best_alpha(
         x, errors = recorded[group[0]], {}
         for a in alphas:
             s = smoothing(model, recorded, {group[0]: a})[group[0]].astype(np.float32)
-            x_hat, errors[a] = scheme.activations(x / s), 0.0
+            x_hat, errors[a] = activations(x / s), 0.0
             for w in (model.layers[name] for name in group):
-                error = x_hat @ scheme.weights(w * s).T - x @ w.T
+                error = x_hat @ weights(w * s).T - x @ w.T
                 errors[a] += float(np.square(error, dtype=np.float64).sum())
         best[group[0]] = min(errors, key=errors.__getitem__)
     return best
-
-
-@dataclasses.dataclass(frozen=True)
-class Scheme:
-    """How a model runs in few bits: recipes for weights and for activations.
-
-    Parameters
-    ----------
-    weights, activations : recipes, such as Quantizers
-    static : True fixes the scales of activations beforehand, on calibration inputs; False finds
-        them anew for whatever comes (dynamic)
-
-    Examples
-    --------
-    >>> SCHEMES["W8A8 per token"]
-    Scheme(weights=Quantizer(INT8, absmax, axis=-1), \
-activations=Quantizer(INT8, absmax, axis=-1), static=False)
-    """
-
-    weights: Any
-    activations: Any
-    static: bool = False
-
-    def __call__(self, model: Any, batches: Iterable[Any] | None = None) -> Any:
-        """The model, run so; `batches` are for `calibrate`, if the scheme is static."""
-        if self.static and batches is None:
-            raise ValueError("a static scheme needs batches to calibrate on")
-        activations = self.activations
-        if self.static:
-            activations = calibrate(model, batches or (), activations)
-        return model.with_weights(self.weights).with_activations(activations)
-
-
-SCHEMES = {  # weights with a scale for each output channel
-    f"W{bits}A{bits} {name}": Scheme(int_absmax(bits, -1), int_absmax(bits, axis), static)
-    for bits in (8, 6, 4)
-    for name, axis, static in (
-        ("per tensor, static", None, True),
-        ("per tensor", None, False),
-        ("per token", -1, False),
-    )
-}
 
 
 _BY_TOKEN = int_absmax(8, axis=-1)

@@ -114,7 +114,7 @@ class Finetuned:
 
     Examples
     --------
-    >>> from quantedu.quantizers import int_absmax
+    >>> from quantedu.recipes import int_absmax
     >>> net = Network({"one": [[1.0, -0.5]]}, {"one": [0]})
     >>> Finetuned(net, {"one": int_absmax(2).quantize(net.layers["one"])}).network.layers["one"]
     array([[1., 0.]], dtype=float32)
@@ -166,7 +166,7 @@ def finetune(
     Examples
     --------
     >>> from quantedu.networks import initial
-    >>> from quantedu.quantizers import int_absmax
+    >>> from quantedu.recipes import int_absmax
     >>> rng = np.random.default_rng(0)
     >>> x = rng.standard_normal((200, 2))
     >>> done = finetune(initial((2, 8, 2), rng), x, (x[:, 0] > x[:, 1]).astype(int), 5, rng,

@@ -1,4 +1,4 @@
-"""A quantizer is a codebook and a scale: the recipes, and what they make of an array.
+"""A quantizer is a codebook and a scale: the recipe, and what it makes of an array.
 
     x ──group──▶ values that share a scale ──scale rule──▶ scale, zero_point
       ──x / scale──▶ ──codebook.encode──▶ codes                        (stored)
@@ -13,6 +13,7 @@ import functools
 import io
 import json
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,38 +23,11 @@ from typing import Any
 import numpy as np
 
 from quantedu import scales
-from quantedu.codebooks import (
-    BINARY,
-    DYNAMIC8,
-    FP4_BITSANDBYTES,
-    NF4,
-    Codebook,
-    format_codebook,
-    integers,
-    log2,
-    ternary,
-)
-from quantedu.formats import (
-    E2M1,
-    E2M3,
-    E4M3,
-    E8M0,
-    FP32,
-    FloatFormat,
-    _as_real,
-    _first,
-    _require_choice,
-)
+from quantedu._checks import as_real, first_wrong, require_choice, require_finite
+from quantedu.codebooks import Codebook
+from quantedu.formats import FP32, FloatFormat
 from quantedu.layout import Layout, Piece, pack, packed_size, unpack
-from quantedu.scales import (
-    POWER_OF_TWO_RULES,
-    Rule,
-    absmax,
-    mean_abs,
-    mean_abs_above,
-    min_max,
-    nvfp4_tensor_scale,
-)
+from quantedu.scales import Rule, min_max
 
 ENCODE_WITH = ("stored", "exact")
 
@@ -113,11 +87,12 @@ class Quantizer:
 
     def __post_init__(self) -> None:
         rule, storage, center = self.scale_rule, self.scale_storage, self.center
-        outer, nested = self.tensor_scale, isinstance(self.scale_storage, Quantizer)
+        nested, is_format = isinstance(storage, Quantizer), isinstance(storage, FloatFormat)
+        outer = self.tensor_scale
         for name, wanted, fits in (
             ("codebook", "a Codebook", isinstance(self.codebook, Codebook)),
             ("scale_rule", "a function such as quantedu.scales.absmax", callable(rule)),
-            ("scale_storage", "a FloatFormat or Quantizer", isinstance(storage, STORAGES)),
+            ("scale_storage", "a FloatFormat or Quantizer", nested or is_format),
             ("center", "None or a function such as np.mean", center is None or callable(center)),
             (
                 "tensor_scale",
@@ -128,7 +103,7 @@ class Quantizer:
             if not fits:
                 raise TypeError(f"{name} must be {wanted}, not {getattr(self, name)!r}")
         if not callable(self.encode_with):
-            _require_choice("encode_with", self.encode_with, ENCODE_WITH)
+            require_choice("encode_with", self.encode_with, ENCODE_WITH)
         Layout((1,) * 64, self.axis, self.block_size)  # refuses what no array could have
 
     def __repr__(self) -> str:
@@ -148,6 +123,7 @@ class Quantizer:
     def is_affine(self) -> bool:
         """Whether the rule gives zero-points, so that they are always stored: that of `min_max`.
 
+        >>> from quantedu.recipes import int_absmax, int_affine
         >>> int_affine().is_affine, int_absmax().is_affine
         (True, False)
         """
@@ -172,18 +148,19 @@ class Quantizer:
 
         Examples
         --------
+        >>> from quantedu.recipes import int_absmax
         >>> int_absmax(8, axis=-1).fit([[127.0, 1.0], [0.0, 0.0]])[0]
         array([[1.],
                [0.]], dtype=float32)
         """
-        x = _as_real(x)[0]
+        x = as_real(x)[0]
         layout = Layout(x.shape, self.axis, self.block_size)
         return self._fit(x, layout, self._center(x), self.scale_rule)
 
     def _center(self, x: np.ndarray) -> np.float32 | None:
         if self.center is None:
             return None
-        _check_finite(x)
+        require_finite(x)
         return np.float32(self.center(x.astype(np.float64)) if x.size else 0)
 
     def _fit(
@@ -193,20 +170,20 @@ class Quantizer:
         scale, zero_point = np.zeros((2, layout.n_rows, layout.groups_per_row), dtype=np.float32)
         affine = False
         if getattr(rule, "__module__", "") != "quantedu.scales":
-            _check_finite(x)  # our own rules refuse by themselves
+            require_finite(x)  # our own rules refuse by themselves
         for row, column, group in layout.pieces(whole=True):
             place = scale[row, group]
             values = _float32(rows[row, column], center)
             try:
                 found, zero = rule(values.reshape(place.size, -1), self.codebook)
             except ValueError:  # the rule saw a part of x: name the place in the whole
-                _check_finite(x)
+                require_finite(x)
                 raise
             place[...] = np.reshape(found, place.shape)
             if np.ndim(zero):
                 zero_point[row, group], affine = np.reshape(zero, place.shape), True
         if not np.isfinite(scale).all():
-            _check_finite(x)
+            require_finite(x)
         _check_scale(scale)
         return scale.reshape(-1, 1), zero_point.reshape(-1, 1) if affine else 0.0
 
@@ -233,11 +210,12 @@ class Quantizer:
 
         Examples
         --------
+        >>> from quantedu.recipes import int_affine
         >>> q = int_affine(4).quantize([-1.0, 0.0, 2.0])
         >>> q.codes, q.scale.item(), q.zero_point.item()
         (array([ 0,  5, 15], dtype=uint8), 0.20000000298023224, 5.0)
         """
-        x = _as_real(x)[0]
+        x = as_real(x)[0]
         layout, center = Layout(x.shape, self.axis, self.block_size), self._center(x)
         if scale is None:
             scale, fitted = self._fit(x, layout, center, self.scale_rule)
@@ -245,7 +223,7 @@ class Quantizer:
         else:
             scale = _per_group("scale", scale, layout)
             _check_scale(scale)
-            _check_finite(x)
+            require_finite(x)
         zero_point = self._check_zero_point(zero_point, layout)
         stored, recovered = self._store(scale, x)
         used = scale if self.encode_with == "exact" else recovered
@@ -270,7 +248,7 @@ class Quantizer:
         if wrong.any():
             raise ValueError(
                 f"a zero-point is stored as a code: an integer {book.min:g} … {book.max:g}; "
-                f"got {_first(given, wrong)}"
+                f"got {first_wrong(given, wrong)}"
             )
         return given
 
@@ -286,7 +264,7 @@ class Quantizer:
         if not storage.subnormals and wrong.any() and 0 not in self.codebook.levels:
             raise ValueError(
                 f"a group of zeros needs a scale 0, which {storage.name} lacks, or a level 0, "
-                f"which {self.codebook!r} lacks; got {_first(scale, wrong)}; choose another "
+                f"which {self.codebook!r} lacks; got {first_wrong(scale, wrong)}; choose another "
                 "scale_storage or codebook"
             )
         codes = storage.encode(scale, overflow="saturate")
@@ -312,9 +290,6 @@ class Quantizer:
 
         layout.fill(codes, np.uint8, fill)
         return codes
-
-
-STORAGES = (FloatFormat, Quantizer)
 
 
 def _scaled(values: np.ndarray, divisor: np.ndarray, reciprocal: bool) -> np.ndarray:
@@ -374,6 +349,7 @@ class QTensor:
     def layout(self) -> Layout:
         """Which codes share a scale.
 
+        >>> from quantedu.recipes import nf4
         >>> nf4().quantize(np.ones((2, 100))).layout.n_groups
         4
         """
@@ -390,6 +366,7 @@ class QTensor:
 
         Examples
         --------
+        >>> from quantedu.recipes import int_absmax
         >>> int_absmax(8).quantize([-1.0, 0.5, 1.0]).values
         array([-127,   64,  127], dtype=int8)
         """
@@ -406,6 +383,7 @@ class QTensor:
 
         Examples
         --------
+        >>> from quantedu.recipes import int_absmax
         >>> int_absmax(8).quantize([-1.0, 0.5, 1.0]).dequantize()
         array([-1.        ,  0.50393701,  1.        ])
         """
@@ -443,6 +421,7 @@ class QTensor:
     def nbytes(self) -> int:
         """Bytes that `pack` makes: codes, scales, scales of scales, zero-points, center.
 
+        >>> from quantedu.recipes import nf4
         >>> nf4().quantize(np.ones(64)).nbytes    # 64 codes of 4 bits, one scale of 4 bytes
         36
         """
@@ -451,10 +430,7 @@ class QTensor:
         total += packed_size(n_groups, bits) * bool(np.ndim(self.zero_point))
         if isinstance(self.stored_scale, QTensor):
             return total + self.stored_scale.nbytes
-        storage = self.quantizer.scale_storage.bits
-        if storage <= 8:
-            return total + packed_size(n_groups, storage)
-        return total + self.stored_scale.nbytes
+        return total + packed_size(n_groups, _stored_bits(self.quantizer.scale_storage))
 
     @property
     def bits_per_value(self) -> float:
@@ -462,6 +438,7 @@ class QTensor:
 
         Examples
         --------
+        >>> from quantedu.recipes import nf4
         >>> nf4().quantize(np.ones(4096)).bits_per_value    # 4 + 32/64
         4.5
         """
@@ -483,6 +460,7 @@ class QTensor:
 
         Examples
         --------
+        >>> from quantedu.recipes import nf4
         >>> packed = nf4().quantize([0.0, 1.0, -1.0]).pack()
         >>> [f"{byte:02x}" for byte in packed["codes"]], packed["scale"].size
         (['7f', '07'], 4)
@@ -526,6 +504,7 @@ class QTensor:
 
         Examples
         --------
+        >>> from quantedu.recipes import nf4
         >>> q = nf4().quantize(np.linspace(-1, 1, 100))
         >>> again = QTensor.unpack(q.pack(), q.quantizer, (100,), np.float64)
         >>> bool(np.all(again.dequantize() == q.dequantize()))
@@ -550,8 +529,7 @@ class QTensor:
             stored: Any = cls.unpack(inner, storage, (layout.n_groups,), np.float32, order)
             scale = stored.dequantize().reshape(-1, 1)
         else:
-            bits = storage.bits if storage.bits <= 8 else 8 * storage.code_dtype.itemsize
-            stored = take("scale", layout.n_groups, bits).reshape(-1, 1)
+            stored = take("scale", layout.n_groups, _stored_bits(storage)).reshape(-1, 1)
             scale = storage.decode(stored).astype(np.float32)
         zero_point: Any = 0.0
         if "zero_point" in rest or quantizer.is_affine:
@@ -582,6 +560,7 @@ class QTensor:
 
         Examples
         --------
+        >>> from quantedu.recipes import mxfp4
         >>> import tempfile, pathlib
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "w.npz"
         >>> mxfp4().quantize(np.linspace(-1, 1, 96)).save(path)
@@ -614,6 +593,8 @@ scale_storage='E8M0'), 4.25 bits per value>
         """
         content = io.BytesIO(Path(path).read_bytes())  # from here on, no error is the disk's
         try:
+            if not zipfile.is_zipfile(content):  # NumPy would advise to allow pickle
+                raise ValueError("it is no archive, or its end is missing")
             with np.load(content, allow_pickle=False) as archive:
                 parts = {name: archive[name] for name in archive.files}
             header = json.loads(parts.pop("header").tobytes())
@@ -681,6 +662,11 @@ def _name(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
 
 
+def _stored_bits(fmt: FloatFormat) -> int:
+    """Bits that a packed code takes: codes of up to a byte lie side by side, others in words."""
+    return fmt.bits if fmt.bits <= 8 else 8 * fmt.code_dtype.itemsize
+
+
 def _to_bytes(array: Any) -> np.ndarray:
     array = np.ascontiguousarray(array)
     return array.astype(array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
@@ -691,282 +677,26 @@ def _to_bytes(array: Any) -> np.ndarray:
 
 def _float32(piece: np.ndarray, center: Any) -> np.ndarray:
     """A piece as contiguous float32; a view where it is that already."""
-    with np.errstate(over="ignore", invalid="ignore"):  # refused by _check_finite
+    with np.errstate(over="ignore", invalid="ignore"):  # refused by require_finite
         piece = np.ascontiguousarray(piece, dtype=np.float32)
         return piece if center is None else piece - center
-
-
-def _check_finite(x: np.ndarray) -> None:
-    """Refuse NaN and infinity; the largest and the smallest entry are NaN if any entry is."""
-    if not x.size:
-        return
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = x.astype(np.float32) if x.dtype.kind == "V" else x  # ml_dtypes
-        if np.isfinite(np.array([x.max(), x.min()]).astype(np.float32)).all():
-            return
-        wrong = ~np.isfinite(x.astype(np.float32))
-    raise ValueError(
-        f"x must be finite float32 numbers; got {_first(x, wrong)}; replace them first"
-    )
 
 
 def _check_scale(scale: np.ndarray) -> None:
     wrong = ~(np.isfinite(scale) & (scale >= 0))
     if wrong.any():
-        raise ValueError(f"a scale must be finite and not negative; got {_first(scale, wrong)}")
+        raise ValueError(
+            f"a scale must be finite and not negative; got {first_wrong(scale, wrong)}"
+        )
 
 
 def _per_group(what: str, given: Any, layout: Layout) -> np.ndarray:
     """What was given for all groups or for each, as float32 [n_groups, 1]."""
     with np.errstate(over="ignore"):
-        given = np.asarray(_as_real(given)[0], dtype=np.float32)
+        given = np.asarray(as_real(given)[0], dtype=np.float32)
     if given.size != 1 and given.shape not in ((layout.n_groups, 1), (layout.n_groups,)):
         raise ValueError(
             f"{what} of shape {given.shape} for {layout.n_groups} groups; give one number, or one "
             f"for each group as [{layout.n_groups}, 1]"
         )
     return np.array(np.broadcast_to(given.reshape(-1, 1), (layout.n_groups, 1)))
-
-
-# The named recipes
-
-
-def int_absmax(bits: int = 8, axis: Any = None, block_size: int | None = None) -> Quantizer:
-    """Symmetric integers: scale = max|x| / (2^(bits − 1) − 1), no zero-point.
-
-    Parameters
-    ----------
-    bits : 2 to 8
-    axis, block_size : who shares a scale, as for every recipe
-
-    Examples
-    --------
-    >>> int_absmax(8, block_size=64)
-    Quantizer(INT8, absmax, block_size=64)
-    """
-    return Quantizer(integers(bits), absmax, axis, block_size)
-
-
-def int_affine(bits: int = 8, axis: Any = None, block_size: int | None = None) -> Quantizer:
-    """Unsigned integers with a zero-point, over the range of x widened to hold 0.
-
-    >>> int_affine(8)
-    Quantizer(UINT8, min_max)
-    """
-    return Quantizer(integers(bits, signed=False), min_max, axis, block_size)
-
-
-def fp8(fmt: FloatFormat = E4M3, axis: Any = None, block_size: int | None = None) -> Quantizer:
-    """The numbers of an 8-bit float, scaled so that the largest magnitude is the largest number.
-
-    >>> fp8()
-    Quantizer(FP8 E4M3, absmax)
-    """
-    return Quantizer(format_codebook(fmt), absmax, axis, block_size)
-
-
-def fp4(
-    dialect: str = "ocp", axis: Any = None, block_size: int | None = 64, double_quant: bool = False
-) -> Quantizer:
-    """Four-bit floats in blocks.
-
-    Parameters
-    ----------
-    dialect : "ocp", the E2M1 of the OCP specification; "bitsandbytes", that library's magnitudes,
-        with its arithmetic
-    double_quant : as for `nf4`
-
-    Examples
-    --------
-    >>> fp4(), fp4("bitsandbytes")
-    (Quantizer(FP4 E2M1, absmax, block_size=64), \
-Quantizer(FP4 bitsandbytes, absmax, block_size=64, reciprocal=True))
-    """
-    _require_choice("dialect", dialect, ("ocp", "bitsandbytes"))
-    ocp = dialect == "ocp"
-    book = format_codebook(E2M1) if ocp else FP4_BITSANDBYTES
-    recipe = Quantizer(book, absmax, axis, block_size, reciprocal=not ocp)
-    return _double_quantized(recipe) if double_quant else recipe
-
-
-def nf4(block_size: int | None = 64, double_quant: bool = False, axis: Any = None) -> Quantizer:
-    """NF4 in blocks, with the bytes of bitsandbytes.
-
-    Parameters
-    ----------
-    block_size : values that share a scale
-    double_quant : True takes the mean off the scales and quantizes them with the dynamic 8-bit
-        map, a scale for 256: 8/64 + 32/(64·256) = 0.127 bits per value instead of 0.5. Codes are
-        still made with the exact scales.
-
-    Notes
-    -----
-    bitsandbytes multiplies by 1/max|x|, divides in a last, partial block, and takes 1e-38 for any
-    max|x| below. So small a block is encoded here with its own max|x|, and is the one difference.
-    With double quantization the scale of a block that is tiny beside its neighbours can come back
-    as 0 or slightly below, as it does there.
-
-    References
-    ----------
-    Dettmers et al., QLoRA, arXiv 2305.14314, section 3; bitsandbytes 0.50, its CPU backend.
-
-    Examples
-    --------
-    >>> nf4()
-    Quantizer(NF4, absmax, block_size=64, reciprocal=True)
-    """
-    recipe = Quantizer(NF4, absmax, axis, block_size, reciprocal=True)
-    return _double_quantized(recipe) if double_quant else recipe
-
-
-def _double_quantized(recipe: Quantizer) -> Quantizer:
-    """QLoRA's double quantization of the scales."""
-    storage = Quantizer(DYNAMIC8, absmax, block_size=256, center=np.mean, reciprocal=True)
-    return dataclasses.replace(recipe, scale_storage=storage, encode_with="exact")
-
-
-def mxfp8(fmt: FloatFormat = E4M3, rule: str = "floor", axis: Any = None) -> Quantizer:
-    """MXFP8: blocks of 32 eight-bit floats that share a power of two.
-
-    Parameters
-    ----------
-    fmt : E4M3 or E5M2
-    rule : how the power is found: "floor" as in the OCP specification, or one of the alternatives
-        in use: "ceil", "even", "rceil"; see `quantedu.scales.POWER_OF_TWO_RULES`
-    axis : None cuts blocks from all values in C order, -1 from each row by itself
-
-    Notes
-    -----
-    Scales are E8M0 and are rounded to it first: 2^-127 … 2^127. Values are divided by the stored
-    scale, rounded to nearest even and saturated, and keep the sign of zero. A block of zeros is
-    stored with the smallest scale, as E8M0 has no 0.
-
-    References
-    ----------
-    OCP Microscaling (MX) v1.0, sections 5 and 6.3.
-
-    Examples
-    --------
-    >>> mxfp8()
-    Quantizer(FP8 E4M3, power_of_two, block_size=32, scale_storage='E8M0')
-    """
-    return _mx(format_codebook(fmt), rule, axis)
-
-
-def mxfp6(fmt: FloatFormat = E2M3, rule: str = "floor", axis: Any = None) -> Quantizer:
-    """MXFP6: as `mxfp8`, with E2M3 or E3M2.
-
-    >>> mxfp6().quantize(np.ones(64)).bits_per_value    # 6 + 8/32
-    6.25
-    """
-    return _mx(format_codebook(fmt), rule, axis)
-
-
-def mxfp4(rule: str = "floor", axis: Any = None) -> Quantizer:
-    """MXFP4: as `mxfp8`, with E2M1.
-
-    >>> mxfp4()([7.0, 0.4, -0.1])    # under the floor rule 7 clips
-    array([ 6. ,  0.5, -0. ])
-    >>> mxfp4("rceil")([7.0, 0.4, -0.1])
-    array([ 8.,  0., -0.])
-    """
-    return _mx(format_codebook(E2M1), rule, axis)
-
-
-def mxint8(rule: str = "floor", axis: Any = None) -> Quantizer:
-    """MXINT8: as `mxfp8`, with the 256 integers in units of 1/64, −2 … 1 63/64.
-
-    >>> mxint8()([1.0, -2.0, 0.004])
-    array([ 1., -2.,  0.])
-    """
-    return _mx(Codebook("MXINT8", integers(8).levels / 64, ties="even"), rule, axis)
-
-
-def _mx(book: Codebook, rule: str, axis: Any) -> Quantizer:
-    _require_choice("rule", rule, tuple(POWER_OF_TWO_RULES))
-    return Quantizer(book, POWER_OF_TWO_RULES[rule], axis, block_size=32, scale_storage=E8M0)
-
-
-def nvfp4(axis: Any = None) -> Quantizer:
-    """NVFP4: blocks of 16 E2M1 numbers under E4M3 scales, and one FP32 scale for these.
-
-    The tensor's scale is t = max|x| / (448·6), a block's is max|x| / 6 / t rounded to the nearest
-    of the normal numbers of E4M3, 2^-6 … 448. Values are divided by the product of the two.
-
-    Parameters
-    ----------
-    axis : as for `mxfp8`
-
-    Notes
-    -----
-    A block of zeros is stored with the scale 2^-6. Codes in the order "low_first" of `pack` are
-    those of torchao; compressed-tensors keeps 1/t instead of t.
-
-    References
-    ----------
-    `nvfp4_tensor.py` in torchao; NVIDIA, Introducing NVFP4.
-
-    Examples
-    --------
-    >>> nvfp4()
-    Quantizer(FP4 E2M1, absmax, block_size=16, scale_storage=Quantizer(FP8 E4M3 normal, absmax), \
-tensor_scale=nvfp4_tensor_scale)
-    """
-    e4m3 = format_codebook(E4M3).levels
-    normal = np.where(e4m3 >= E4M3.smallest_normal, e4m3, np.nan)  # the other codes are not made
-    storage = Quantizer(Codebook("FP8 E4M3 normal", normal, ties="even"), absmax)
-    recipe = Quantizer(format_codebook(E2M1), absmax, axis, block_size=16, scale_storage=storage)
-    return dataclasses.replace(recipe, tensor_scale=nvfp4_tensor_scale)
-
-
-def binary_weights(axis: Any = None, block_size: int | None = None) -> Quantizer:
-    """One bit: the sign, times the mean magnitude, which is the best scale for it.
-
-    References
-    ----------
-    Rastegari et al., XNOR-Net, arXiv 1603.05279, section 3.1.
-
-    Examples
-    --------
-    >>> binary_weights()([3.0, -1.0, 0.0, 0.0])
-    array([ 1., -1.,  1.,  1.])
-    """
-    return Quantizer(BINARY, mean_abs, axis, block_size)
-
-
-def ternary_weights(
-    rule: str = "twn", axis: Any = None, block_size: int | None = None
-) -> Quantizer:
-    """Three levels, −1, 0 and 1, by one of two published rules.
-
-    Parameters
-    ----------
-    rule : "twn", 0 up to 0.7·mean|x|, and the scale is the mean magnitude of the rest (Ternary
-        Weight Networks); "absmean", x / mean|x| rounded to −1, 0 or 1, and the scale is mean|x|
-        (BitNet b1.58, without the epsilon that it adds against dividing by 0)
-    axis, block_size : who shares a scale, as for every recipe
-
-    References
-    ----------
-    Li, Zhang, Liu, arXiv 1605.04711; Ma et al., arXiv 2402.17764, section 2.
-
-    Examples
-    --------
-    >>> ternary_weights()([4.0, -2.0, 1.2, 0.8]), ternary_weights("absmean")([4.0, -2.0, 1.2, 0.8])
-    (array([ 3., -3.,  0.,  0.]), array([ 2., -2.,  2.,  0.]))
-    """
-    _require_choice("rule", rule, ("twn", "absmean"))
-    if rule == "absmean":
-        return Quantizer(ternary(), mean_abs, axis, block_size)
-    return Quantizer(ternary(0.7), mean_abs_above(0.7), axis, block_size, encode_with=mean_abs)
-
-
-def log2_weights(
-    bits: int = 4, zero: bool = True, axis: Any = None, block_size: int | None = None
-) -> Quantizer:
-    """Powers of two times the largest magnitude, nearest in the logarithm.
-
-    >>> log2_weights(3)([4.0, -2.9, 2.8, 0.5])
-    array([ 4., -4.,  2.,  0.])
-    """
-    return Quantizer(log2(bits, zero), absmax, axis, block_size)

@@ -19,7 +19,8 @@ A function that computes one is tested like any function: nothing here knows wha
   titles, labels and notes are set raised.
 - **Roles** give color and shape: "original" (grey, plain, circles), "quantized" (blue, heavy,
   squares), "error" (vermilion, dashed, hatched, crosses), "highlight" (green, dash-dot, hatched,
-  diamonds), "neutral" (dotted, pale, dots).
+  diamonds), "neutral" (dotted, pale, dots); and for the fields of a code "sign" (purple),
+  "exponent" (orange, hatched), "mantissa" (sky blue), as in `plots.bits`.
 
 Up to 5,000 vertices a scene stay quick in the browser; thin longer curves with x[::k].
 """
@@ -31,7 +32,8 @@ from typing import Any
 
 import numpy as np
 
-ROLES = ("original", "quantized", "error", "highlight", "neutral")
+FIELDS = ("sign", "exponent", "mantissa")
+ROLES = ("original", "quantized", "error", "highlight", "neutral", *FIELDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,7 @@ class Mark:
     label: str = ""
     base: Any = 0.0
     texts: tuple[str, ...] = ()
+    thin: bool = False
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -123,10 +126,12 @@ def ticks(
 ) -> Mark:
     """A short line up at each x [n], from low to high: 0 is the panel's bottom, 1 its top.
 
+    More than 60 are drawn thin, so that a crowd is seen to be one.
+
     >>> ticks([1, 2, 3], high=0.5).y
     array([0. , 0.5])
     """
-    return Mark("vlines", x, (low, high), role, label)
+    return Mark("vlines", x, (low, high), role, label, thin=np.size(x) > 60)
 
 
 def vline(x: Any, role: str = "neutral", label: str = "") -> Mark:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from quantedu import metrics, scales
 from quantedu.codebooks import Codebook, uniform
 from quantedu.formats import E2M1, E2M3, E3M2, E4M3, E5M2, E8M0, FP16
-from quantedu.quantizers import Quantizer, fp8, mxfp4, mxfp6, mxfp8, mxint8, nvfp4
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import fp8, mxfp4, mxfp6, mxfp8, mxint8, nvfp4
 from quantedu.scales import POWER_OF_TWO_RULES, absmax
 
 RULES = tuple(POWER_OF_TWO_RULES)

@@ -13,7 +13,7 @@ import pytest
 
 import quantedu.exercises
 from quantedu.exercises import Exercise
-from quantedu.exercises.exercise import close, same
+from quantedu.exercises.exercise import close, same, same_integers
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CHAPTERS = [
@@ -181,6 +181,20 @@ def test_close_allows_another_order_of_summation_and_no_more():
     assert close(0.6, 0.1 + 0.2 + 0.3)
     assert not close(0.6, 0.600001)
     assert not close(0.6, "x")
+
+
+def test_results_that_are_written_alike_are_told_apart():
+    def check(expected, got):
+        exercise = Exercise("f", lambda: expected, lambda rng: [()], ("",), "", lambda a, b: False)
+        return exercise.check(lambda: got).message
+
+    long = np.arange(20.0)
+    assert check(long, np.where(long == 9, 5, long)).endswith(
+        " (furthest apart at [9]: 9.0 and 5.0)"
+    )
+    assert check(1.0, np.float32(1)).endswith(" (of type float32, not float64)")
+    assert check(1.0, 2.0).endswith("should be 1.0, but your function gives 2.0")
+    assert check(1.0, 1.0).endswith("gives 1.0")
 
 
 def test_numpys_scalars_in_a_pair_are_shown_as_the_numbers_they_are():
@@ -360,3 +374,34 @@ def test_a_picture_that_cannot_be_drawn_takes_no_word_away():
 def test_a_hint_that_is_not_there_is_refused(number):
     with pytest.raises(ValueError, match="has hints 1 …"):
         halve().hint(number)
+
+
+def test_what_numpy_warns_of_becomes_words_and_no_warning():
+    """`filterwarnings = error` would turn a warning that comes through into "raises"."""
+    ratio = Exercise("ratio", lambda x: 0.0, lambda rng: [(np.zeros(2),)], ("",), "")
+    for answer in (lambda x: (x / x)[0], lambda x: x[x > 0].mean()):
+        verdict = ratio.check(answer)
+        assert verdict.state == "wrong"
+        assert "gives nan (NaN is what 0/0 gives" in verdict.message
+    nothing = Exercise("nothing", lambda x: x, lambda rng: [(np.zeros(2),)], ("",), "")
+    assert nothing.check(lambda x: np.where(x == 0, 0, x / x)).state == "right"
+
+
+def test_a_wrong_shape_is_named():
+    two = Exercise("two", lambda: np.zeros(2), lambda rng: [()], ("",), "")
+    assert "(shape (3,), not (2,))" in two.check(lambda: np.zeros(3)).message
+    assert "(shape (), not (2,))" in two.check(lambda: 0).message
+    one = Exercise("one", lambda: 1, lambda rng: [()], ("",), "")
+    assert "(one number is asked for)" in one.check(lambda: [1, 2]).message
+    assert one.check(lambda: [[1], [1, 2]]).message.endswith("[[1], [1, 2]]")
+
+
+def test_codes_that_are_floats_are_told_so():
+    codes = Exercise(
+        "codes", lambda: np.arange(3), lambda rng: [()], ("",), "", agree=same_integers
+    )
+    assert codes.check(lambda: [0, 1, 2]).state == "right"
+    assert codes.check(lambda: np.arange(3, dtype=np.uint8)).state == "right"
+    verdict = codes.check(lambda: np.arange(3.0))
+    assert verdict.state == "wrong"
+    assert "the numbers are right, but floats cannot index" in verdict.message

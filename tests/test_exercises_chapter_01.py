@@ -74,7 +74,15 @@ RIGHT = {
 
 def test_a_wrong_answer_is_shown_on_the_input_where_it_fails():
     message = chapter.next_up.check(lambda code: code + 1).message
-    code, expected, got = (int(n) for n in re.findall(r"\d+", message))
+    code, expected, got = (int(n, 16) for n in re.findall(r"0x[0-9A-F]{4}", message))
     assert got == code + 1
     assert expected == chapter._next_up_spec(code)
     assert code == 0x7BFF or code >= 0x7C00
+
+
+def test_codes_are_written_as_the_chapter_writes_them():
+    message = chapter.next_up.check(lambda code: code + 1).message
+    assert message == "next_up(0x8000) should be 0x0001, but your function gives 0x8001"
+    message = chapter.decode_fnuz.check(lambda code: 1.0).message
+    assert message == "decode_fnuz(0xC0) should be -1.0, but your function gives 1.0"
+    assert "gives -1" in chapter.next_up.check(lambda code: -1).message

@@ -174,3 +174,9 @@ def test_largest_finite_agrees_with_the_published_maxima():
 
 def test_the_fixed_sum_that_stops_in_float16_is_the_one_the_exercise_is_about():
     assert one_by_one(np.full(10_000, 0.5, dtype=np.float16)) < 5000 / 2
+
+
+def test_a_sum_in_another_format_is_told_what_is_wrong_with_it():
+    """The number itself is right: it was once written twice, and nothing more was said."""
+    message = chapter_02.steady_sum.check(in_float32_throughout).message
+    assert message.endswith("gives 0.63671875 (of type float32, not float16)")

@@ -5,7 +5,8 @@ import numpy as np
 
 from quantedu.codebooks import integers
 from quantedu.exercises import chapter_03
-from quantedu.quantizers import Quantizer, int_absmax, int_affine
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import int_absmax, int_affine
 from quantedu.scales import mse_best
 
 # Wrong

@@ -8,7 +8,7 @@ import numpy as np
 from quantedu.exercises import chapter_04
 from quantedu.layout import unpack
 from quantedu.metrics import sqnr_db
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 
 
 def signed_maximum(x, block_size):

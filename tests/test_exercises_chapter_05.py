@@ -90,9 +90,13 @@ def largest_instead_of_magnitude(block, levels):
 
 
 def zeros_become_not_a_number(block, levels):
-    with np.errstate(invalid="ignore"):
-        u = block / np.abs(block).max()
+    u = block / np.abs(block).max()
     return np.searchsorted((levels[1:] + levels[:-1]) / 2, u)
+
+
+def codes_as_floats(block, levels):
+    scale = np.abs(block).max() or 1
+    return np.searchsorted((levels[1:] + levels[:-1]) / 2, block / scale).astype(float)
 
 
 def levels_as_borders(levels, absmax):
@@ -136,6 +140,7 @@ WRONG = {
         cut_at_levels,
         largest_instead_of_magnitude,
         zeros_become_not_a_number,
+        codes_as_floats,
     ],
     "code_shares": [
         levels_as_borders,

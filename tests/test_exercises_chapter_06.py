@@ -126,3 +126,10 @@ def test_four_bits_are_split_as_the_published_maps_are():
 def test_the_affine_ruler_always_holds_zero():
     for low, high, bits in chapter_06.affine_levels.cases(np.random.default_rng(1)):
         assert 0 in chapter_06.affine_levels.spec(low, high, bits)
+
+
+def test_a_missing_zero_can_be_seen_in_what_is_shown():
+    verdict = chapter_06.affine_levels.check(
+        lambda low, high, bits: np.linspace(low, high, 2**bits)
+    )
+    assert "affine_levels(-1.0, 1.2, 2) should be [-0.73333333,  0.        ," in verdict.message

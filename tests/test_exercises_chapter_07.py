@@ -5,7 +5,7 @@ import numpy as np
 
 from quantedu import codebooks
 from quantedu.exercises import chapter_07
-from quantedu.quantizers import ternary_weights
+from quantedu.recipes import ternary_weights
 
 # ---------------------------------------------------------------------- wrong
 

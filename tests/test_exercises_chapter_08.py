@@ -7,7 +7,7 @@ import numpy as np
 
 from quantedu import ptq
 from quantedu.exercises import chapter_08
-from quantedu.quantizers import int_affine
+from quantedu.recipes import int_affine
 
 
 def range_of_all(batches, constant):

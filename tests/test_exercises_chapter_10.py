@@ -7,7 +7,7 @@ from quantedu.exercises import chapter_10
 from quantedu.metrics import mse
 from quantedu.networks import Network
 from quantedu.ptq import SplitOutliers, smoothing
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 
 
 def a_scale_for_each_channel(x):

@@ -3,6 +3,7 @@
 import base64
 import gc
 import json
+import re
 import weakref
 
 import matplotlib.pyplot as plt
@@ -239,6 +240,25 @@ def test_every_mark_in_every_role_is_drawn():
     assert not axes[1, 1].axison
     assert axes[0, 0].get_title(loc="left") == "y_1$^{2}$"
     assert plots.to_png(axes).startswith(b"\x89PNG")
+
+
+def test_fields_have_the_colors_of_the_bits():
+    colors = {role: explorer._LOOKS[role].color for role in sketch.FIELDS}
+    assert colors == plots.FIELD_COLORS
+    styles = (explorer._STATIC / "explorer.css").read_text(encoding="utf-8")
+    for role, color in plots.FIELD_COLORS.items():
+        shown = rf'\[data-role="{role}"\] {{ --role: (light-dark\()?{color.lower()}'
+        assert re.search(shown, styles)
+
+
+def test_a_crowd_of_ticks_is_drawn_thin_here_and_in_the_browser():
+    scene = Scene("t", Panel([ticks(X), ticks(np.linspace(0, 2, 61))]))
+    assert [mark["thin"] for mark in explorer._viewed(scene)["panels"][0]["marks"]] == [False, True]
+    few, many = draw(scene).flat[0].lines
+    assert many.get_linewidth() < 1 < few.get_linewidth()
+    plt.close(few.figure)
+    for file, rule in (("explorer.css", ".qe-thin {"), ("explorer.js", 'mark.thin ? " qe-thin"')):
+        assert rule in (explorer._STATIC / file).read_text(encoding="utf-8")
 
 
 def test_roles_differ_in_shape_and_not_only_in_color():

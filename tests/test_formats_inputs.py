@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import quantedu as qe
-from quantedu import formats
+from quantedu import _tables, formats
 
 every_format = pytest.mark.parametrize("fmt", EVERY, ids=named)
 
@@ -24,7 +24,7 @@ FLOATS = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "g"]
 EXTENSIONS = [ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn, ml_dtypes.int4]
 
 
-@pytest.mark.parametrize("many", [1, 2**12], ids=["few", "many"])  # both sides of _TABULATE_FROM
+@pytest.mark.parametrize("many", [1, 2**12], ids=["few", "many"])  # both sides of TABULATE_FROM
 @pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS])
 @pytest.mark.parametrize("fmt", [qe.FP64, qe.FP32, qe.FP16, qe.BF16, qe.E4M3, qe.E2M1], ids=named)
 def test_a_number_has_the_same_code_in_whatever_dtype_it_comes(fmt, dtype, many):
@@ -111,7 +111,7 @@ ARRANGEMENTS = {
 }
 
 
-@pytest.mark.parametrize("rows", [8, 2**13 + 4])  # with 8 columns: both sides of _TABULATE_FROM
+@pytest.mark.parametrize("rows", [8, 2**13 + 4])  # with 8 columns: both sides of TABULATE_FROM
 @pytest.mark.parametrize("how", ARRANGEMENTS)
 @pytest.mark.parametrize("fmt", [qe.FP32, qe.FP16, qe.E4M3, qe.E2M1], ids=named)
 def test_any_arrangement_in_memory_gives_the_same_and_the_input_is_left_alone(fmt, how, rows):
@@ -430,7 +430,7 @@ def test_the_tables_of_encode_say_what_the_definition_says(fmt):
     x = accepted(fmt, x if fmt.has_nan else x[~np.isnan(x)])
     with np.errstate(invalid="ignore"):  # signalling NaNs
         wide = x.astype(np.float64)  # float64 goes through the definition
-    assert x.size >= formats._TABULATE_FROM
+    assert x.size >= _tables.TABULATE_FROM
     for rounding, overflow in RULES:
         assert formats._lookup(fmt, rounding, overflow) is not None
         np.testing.assert_array_equal(
@@ -457,7 +457,7 @@ def test_numpys_cast_to_fp16_says_what_the_definition_says(carrier):
 def test_the_tables_of_decode_say_what_the_definition_says(fmt):
     codes = np.arange(2**fmt.bits).astype(fmt.code_dtype)
     by_definition = fmt._decode_definition(codes.astype(np.uint64))
-    times = -(-formats._TABULATE_FROM // codes.size)
+    times = -(-_tables.TABULATE_FROM // codes.size)
     for dtype in (np.float64, np.float32, np.float16):
         if not fmt._fits(np.dtype(dtype)):
             continue
@@ -485,9 +485,9 @@ def test_random_codes_decode_as_by_definition(fmt):
 
 @pytest.mark.parametrize("fmt", [qe.E4M3, qe.E2M1, qe.BF16], ids=named)
 def test_where_the_fast_path_begins_makes_no_difference(fmt):
-    x = np.random.default_rng(0).standard_normal(2 * formats._CHUNK + 3).astype(np.float32)
-    codes, start = fmt.encode(x), formats._TABULATE_FROM
-    for size in (start - 1, start, start + 1, formats._CHUNK - 1, formats._CHUNK + 1):
+    x = np.random.default_rng(0).standard_normal(2 * _tables.CHUNK + 3).astype(np.float32)
+    codes, start = fmt.encode(x), _tables.TABULATE_FROM
+    for size in (start - 1, start, start + 1, _tables.CHUNK - 1, _tables.CHUNK + 1):
         np.testing.assert_array_equal(fmt.encode(x[:size]), codes[:size])
         np.testing.assert_array_equal(fmt.decode(codes[:size]), fmt.decode(codes)[:size])
         np.testing.assert_array_equal(

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import quantedu as qe
-from quantedu import formats
+from quantedu import _tables, formats
 
 every_format = pytest.mark.parametrize("fmt", EVERY, ids=named)
 small_format = pytest.mark.parametrize("fmt", SMALL, ids=named)
@@ -421,7 +421,7 @@ def test_stochastic_draws_come_from_the_generator_and_are_not_used_twice():
     )
     np.testing.assert_array_equal(one, same)
     assert np.any(one != other)
-    period = formats._CHUNK
+    period = _tables.CHUNK
     assert np.any(one[:period] != one[period : 2 * period])
     rng = np.random.default_rng(4)
     first, second = (qe.E4M3.encode(x[:100], "stochastic", rng=rng) for _ in range(2))

@@ -915,7 +915,7 @@ NET = Network({"a": np.ones((5, 4)), "b": np.ones((3, 5))}, {"a": np.ones(5), "b
 FOUR, CLASSES = np.ones((2, 4)), np.zeros(2, int)
 STATIC = ptq.calibrate(NET, [FOUR], qe.int_affine(8))
 LAYER = ptq.integer_network(NET, qe.int_absmax(8), STATIC).layers["a"]
-SCHEME = ptq.SCHEMES["W8A8 per tensor"]
+INT8 = qe.int_absmax(8)
 
 
 def lots():
@@ -1000,8 +1000,7 @@ WITH_MODELS = {
     "Static": STATIC["a"],
     "smoothing": lambda j: ptq.smoothing(NET, j),
     "smoothing alpha": lambda j: ptq.smoothing(NET, FOUR, j),
-    "best_alpha": lambda j: ptq.best_alpha(NET, FOUR, SCHEME, j) if is_real(j) else None,
-    "Scheme": lambda j: ptq.SCHEMES["W8A8 per tensor, static"](NET, j),
+    "best_alpha": lambda j: ptq.best_alpha(NET, FOUR, INT8, INT8, j) if is_real(j) else None,
     "SplitOutliers threshold": ptq.SplitOutliers,
 }
 

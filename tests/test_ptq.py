@@ -186,7 +186,8 @@ def test_names_that_come_one_by_one_serve_every_batch_and_both_recipes():
     )
     both = ptq.quantized(two_layers(), np.round, np.floor, (n for n in ["a"]))
     assert list(both.activations) == ["a"]
-    best = ptq.best_alpha(digits_network(), np.eye(64), ptq.SCHEMES["W8A8 per tensor"], iter([0.5]))
+    int8 = qe.int_absmax(8)
+    best = ptq.best_alpha(digits_network(), np.eye(64), int8, int8, iter([0.5]))
     assert best == {"hidden2": 0.5, "output": 0.5}
 
 
@@ -240,7 +241,7 @@ def test_names_that_come_one_by_one_serve_every_batch_and_both_recipes():
         (lambda: ptq.calibrate(two_layers(), "text", UINT8), TypeError, r"\[x\] is a single batch"),
         (lambda: ptq.smoothing(two_layers(), np.ones((0, 2))), ValueError, "nothing was recorded"),
         (
-            lambda: ptq.best_alpha(two_layers(), [[1, 1]], ptq.SCHEMES["W8A8 per tensor"], ()),
+            lambda: ptq.best_alpha(two_layers(), [[1, 1]], np.round, np.round, ()),
             ValueError,
             "alphas is empty",
         ),

@@ -10,16 +10,13 @@ from hypothesis import strategies as st
 from quantedu.networks import Network, digits_network
 from quantedu.ptq import (
     LEAST,
-    SCHEMES,
-    Scheme,
     SplitOutliers,
     best_alpha,
-    calibrate,
     plant_loud_channels,
     smooth,
     smoothing,
 )
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 
 seeds = st.integers(0, 2**32 - 1)
 alphas = st.floats(0, 1)
@@ -225,14 +222,14 @@ def test_only_the_layers_named_are_smoothed():
 def test_the_best_alpha_has_the_least_error_of_those_tried():
     x = np.random.default_rng(6).uniform(0, 16, (40, 64)).astype(np.float32)
     net = plant_loud_channels(digits_network(), ["output"], [3], 64)
-    scheme, tried = SCHEMES["W4A4 per tensor"], (0.0, 0.25, 0.5, 0.75, 1.0)
-    best = best_alpha(net, x, scheme, tried)
+    w4, a4, tried = int_absmax(4, axis=-1), int_absmax(4), (0.0, 0.25, 0.5, 0.75, 1.0)
+    best = best_alpha(net, x, w4, a4, tried)
 
     def error(name, alpha):
         new = smooth(net, x, {name: alpha})
         inside, w = new.record(x)[name], new.layers[name]
         y = net.record(x)[name] @ net.layers[name].T
-        return np.square(scheme.activations(inside) @ scheme.weights(w).T - y).sum()
+        return np.square(a4(inside) @ w4(w).T - y).sum()
 
     for name, alpha in best.items():
         least = min(error(name, a) for a in tried)
@@ -240,13 +237,13 @@ def test_the_best_alpha_has_the_least_error_of_those_tried():
 
 
 def test_layers_that_read_the_same_input_are_judged_together():
-    best = best_alpha(shared(), np.array([[3.0, 1.0], [1.0, 2.0]]), SCHEMES["W8A8 per tensor"])
+    best = best_alpha(shared(), np.array([[3.0, 1.0], [1.0, 2.0]]), int_absmax(8), int_absmax(8))
     assert list(best) == ["two"]
 
 
 def test_of_layers_that_read_the_same_input_the_errors_are_added():
     """For each of the two alone another α is best than for both: not the last one decides."""
-    scheme, tried = SCHEMES["W4A4 per tensor"], (0.0, 0.25, 0.5, 0.75, 1.0)
+    w4, a4, tried = int_absmax(4, axis=-1), int_absmax(4), (0.0, 0.25, 0.5, 0.75, 1.0)
     alone_decided = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -260,45 +257,14 @@ def test_of_layers_that_read_the_same_input_the_errors_are_added():
         def error(name, alpha, net=net, inside=inside):
             s = smoothing(net, {"two": inside}, alpha)["two"].astype(np.float32)
             w = net.layers[name]
-            y = scheme.activations(inside / s) @ scheme.weights(w * s).T
+            y = a4(inside / s) @ w4(w * s).T
             return np.square(y - inside @ w.T, dtype=np.float64).sum()
 
         both = {a: error("two", a) + error("three", a) for a in tried}
-        assert best_alpha(net, x, scheme, tried)["two"] == min(both, key=both.get)
+        assert best_alpha(net, x, w4, a4, tried)["two"] == min(both, key=both.get)
         last = {a: error("three", a) for a in tried}
         alone_decided += min(last, key=last.get) != min(both, key=both.get)
     assert alone_decided
-
-
-# Schemes
-
-
-def test_a_scheme_is_its_two_recipes():
-    x = np.random.default_rng(7).uniform(0, 16, (10, 64))
-    net, w8, a8 = digits_network(), int_absmax(8, axis=-1), int_absmax(8)
-    by_hand = net.with_weights(w8).with_activations(a8)
-    assert np.array_equal(SCHEMES["W8A8 per tensor"](net).forward(x), by_hand.forward(x))
-    by_token = net.with_weights(w8).with_activations(int_absmax(8, axis=-1))
-    assert np.array_equal(SCHEMES["W8A8 per token"](net).forward(x), by_token.forward(x))
-
-
-def test_a_static_scheme_uses_the_scales_of_calibration_whatever_comes():
-    x = np.random.default_rng(8).uniform(0, 16, (10, 64))
-    net, scheme = digits_network(), SCHEMES["W8A8 per tensor, static"]
-    static = calibrate(net, [x[:5]], int_absmax(8))
-    by_hand = net.with_weights(int_absmax(8, axis=-1)).with_activations(static)
-    assert np.array_equal(scheme(net, [x[:5]]).forward(100 * x), by_hand.forward(100 * x))
-
-
-def test_a_static_scheme_without_batches_is_refused():
-    with pytest.raises(ValueError, match="a static scheme needs batches to calibrate on"):
-        SCHEMES["W8A8 per tensor, static"](digits_network())
-
-
-def test_there_are_nine_schemes_by_bits_and_by_who_shares_a_scale():
-    assert len(SCHEMES) == 9
-    assert all(isinstance(scheme, Scheme) for scheme in SCHEMES.values())
-    assert {scheme.weights.codebook.bits for scheme in SCHEMES.values()} == {8, 6, 4}
 
 
 # LLM.int8()'s split

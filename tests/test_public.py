@@ -13,7 +13,10 @@ import zipfile
 from importlib import import_module
 from pathlib import Path
 
+import ml_dtypes
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import quantedu as qe
 
@@ -123,6 +126,18 @@ def test_annotations_of_the_public_surface_can_be_read():
     for name, thing in THINGS.items():
         if inspect.isfunction(thing):
             assert "return" in typing.get_type_hints(thing), name
+
+
+def test_what_the_readme_says_to_try_runs(tmp_path, monkeypatch, capsys):
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    w = np.random.default_rng(0).standard_normal((64, 64), dtype=np.float32)
+    monkeypatch.chdir(tmp_path)
+    save_file({"a": w, "b": w.astype(ml_dtypes.bfloat16)}, "model.safetensors")
+    exec(code.replace("(4096, 4096)", "(256, 256)").replace("[:8192]", "[:1024]"), {})
+    printed = capsys.readouterr().out
+    assert "65024.0" in printed
+    assert "MXFP4" in printed
+    assert qe.QTensor.load("w.npz").codes.shape == (256, 256)
 
 
 # ---------------------------------------------------------------------- the wheel

@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 from quantedu.codebooks import FP4_BITSANDBYTES, integers, uniform
 from quantedu.networks import Network, adam, held_out, initial, sgd, train
 from quantedu.qat import Finetuned, fake_quantize, finetune
-from quantedu.quantizers import Quantizer, int_absmax, int_affine, nf4
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import int_absmax, int_affine, nf4
 from quantedu.scales import absmax, mean_abs, mse_best
 
 BINARY, TERNARY = Quantizer(uniform(1), mean_abs), Quantizer(integers(2, narrow=True), mean_abs)

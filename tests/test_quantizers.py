@@ -15,9 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from quantedu import formats, metrics, scales
 from quantedu.codebooks import DYNAMIC8, FP4_BITSANDBYTES, INT8, NF4, Codebook, integers, uniform
-from quantedu.quantizers import (
-    QTensor,
-    Quantizer,
+from quantedu.quantizers import QTensor, Quantizer
+from quantedu.recipes import (
     binary_weights,
     fp4,
     fp8,

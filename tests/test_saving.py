@@ -14,16 +14,8 @@ from quantedu import formats, ptq, scales
 from quantedu.codebooks import FP4_BITSANDBYTES, INT8, NF4, format_codebook
 from quantedu.language_model import language_model
 from quantedu.networks import Model, digits_network
-from quantedu.quantizers import (
-    QTensor,
-    Quantizer,
-    int_absmax,
-    int_affine,
-    mxfp4,
-    mxint8,
-    nf4,
-    nvfp4,
-)
+from quantedu.quantizers import QTensor, Quantizer
+from quantedu.recipes import int_absmax, int_affine, mxfp4, mxint8, nf4, nvfp4
 
 BLOCK_FORMATS = {"mxfp4": mxfp4(), "mxint8": mxint8("even", axis=-1), "nvfp4": nvfp4()}
 
@@ -267,12 +259,6 @@ def test_a_copied_recipe_gives_the_same_bits(again, make):
     np.testing.assert_array_equal(other(x), recipe(x))
     if isinstance(recipe, Quantizer | ptq.SplitOutliers):
         assert (other, hash(other)) == (recipe, hash(recipe))
-
-
-@each_copy
-@pytest.mark.parametrize("name", ptq.SCHEMES)
-def test_a_copied_scheme_is_the_same(again, name):
-    assert again(ptq.SCHEMES[name]) == ptq.SCHEMES[name]
 
 
 # ---------------------------------------------------------------------- zero-points

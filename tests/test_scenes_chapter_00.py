@@ -29,8 +29,15 @@ def test_fewer_bits_never_help():
 
 def test_what_cannot_be_printed_is_shown_all_the_same():
     assert scenes._shown("a\x07" + " " * 20 + "b\n\nc" + "d" * 100) == (
-        "a�⟨20 spaces⟩b\n\nc" + "d" * 95 + "\n" + "d" * 5
+        "a�⟨20 spaces⟩b\n\nc" + "d" * 74 + "\n" + "d" * 26
     )
+
+
+def test_every_text_has_the_same_height_in_a_narrow_window():
+    """75 letters fit into a window of 800 pixels; longer lines would wrap, and the page jump."""
+    texts = [scenes.squeezed(weights).text.split("\n") for weights in scenes.WEIGHTS]
+    assert {len(lines) for lines in texts} == {9}
+    assert max(len(line) for lines in texts for line in lines) <= 75
 
 
 def test_damage_shows_the_original_and_what_is_left_of_it():

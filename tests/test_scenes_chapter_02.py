@@ -16,6 +16,7 @@ from quantedu.scenes.chapter_02 import (
     spacing,
     staircase,
 )
+from quantedu.sketch import FIELDS
 
 
 def split(bits, exponent_bits):
@@ -54,7 +55,7 @@ def test_the_numbers_of_e4m3_with_all_codes_finite():
     scene, fmt = bit_budget(), split(8, 4)
     assert scene.title == "8 bits as 1 + 4 + 3: up to 480, 8 numbers to each doubling"
     assert scene.text.split("\n") == [
-        "largest number 480, smallest 2^-9 = 0.00195",
+        "largest number 480, smallest 2^−9 = 0.00195",
         "range: 5.4 decades, 17.9 doublings",
         "precision: 4 significand bits, 1.2 decimal digits",
         "rounding a normal number errs by at most 5.9 %",
@@ -99,6 +100,12 @@ def test_the_layout_shows_every_bit_of_every_field_side_by_side():
         assert ends == [(bit, bit + 1) for bit in range(fmt.bits)]
         counts = f"{fmt.bits} = {fmt.signed:d} + {fmt.exponent_bits} + {fmt.mantissa_bits}"
         assert panel.y.ticks[-row] == f"{fmt.name}: {counts}"
+
+
+def test_fields_look_alike_in_both_pictures():
+    for panel in (bit_budget().panels[0], bit_layout([qe.E4M3]).panels[0]):
+        named = [m.label.split()[0].strip(":") for m in panel.marks if m.kind != "note"]
+        assert [m.role for m in panel.marks if m.kind != "note"] == named == [*FIELDS]
 
 
 def test_the_layout_marks_the_word_that_tf32_is_kept_in():

@@ -8,7 +8,8 @@ import pytest
 
 from quantedu.codebooks import integers
 from quantedu.metrics import mse, sqnr_db
-from quantedu.quantizers import Quantizer, int_absmax, int_affine
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import int_absmax, int_affine
 from quantedu.scenes.chapter_03 import GROUPS, ZERO_POINTS, _group, linear_quantizer, rulers
 
 SYMMETRIC, WIDENED, CLAMPED = ZERO_POINTS
@@ -23,10 +24,13 @@ def staircase(scene):
 def stated(scene):
     """Scale, zero-point, number clipped, mean squared error, levels used, SQNR: from the text."""
     pattern = (
-        r"scale (\S+), zero-point (\S+), [^\n]*\nclipped: (\d+) of [^\n]* error (\S+): [^\n]*\n"
-        r"(\d+) of \d+ levels used; SQNR (\S+) dB"
+        r"scale (\S+), zero-point (\S+), [^\n]*\n"
+        r"levels [^\n]*: (\d+) of \d+ used, (\d+) of [^\n]*\n"
+        r"mean squared error (\S+): [^\n]*\nSQNR (\S+) dB"
     )
-    return [float(number) for number in re.fullmatch(pattern, scene.text).groups()]
+    found = re.fullmatch(pattern, scene.text).groups()
+    scale, zero, used, clipped, error, db = (float(n.replace("−", "-")) for n in found)
+    return scale, zero, clipped, error, used, db
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
@@ -90,11 +94,20 @@ def test_the_two_errors_change_places_as_the_text_says():
     assert shares[-1] < 10
 
 
+def test_a_minus_is_printed_as_one_and_not_as_a_hyphen():
+    text = linear_quantizer(8, 100, SYMMETRIC, "trained weights").text
+    assert "integers −127 … 127\nlevels from −0.64 to 0.64: " in text
+    assert re.search(r"error \d\.\d+e−06:", text)
+    assert not re.search(r"-\d", text)
+    assert "zero-point 0" in text
+
+
 def test_every_state_can_be_drawn_and_stays_small_enough_to_be_quick():
     for bits, clip, zero, data in itertools.product((2, 8), (10, 100), ZERO_POINTS, GROUPS):
         scene = linear_quantizer(bits, clip, zero, data)
         assert sum(mark.x.size for panel in scene.panels for mark in panel.marks) < 5000
         assert "nan" not in scene.text
+        assert max(map(len, scene.text.split("\n"))) <= 75  # one line each at 800 px
         for mark in scene.panels[1].marks:
             assert np.isfinite(mark.y).all()
 

@@ -126,3 +126,10 @@ def test_the_normal_calculator_of_the_chapter_moves():
     assert explorer.scene.title == "Between −1 σ and 1 σ lie 68.3% of all weights"
     explorer.set(a=0.0, b=0.5)
     assert explorer.scene.title == "Between 0 σ and 0.5 σ lie 19.1% of all weights"
+
+
+def test_codes_that_nobody_uses_are_counted_in_the_title():
+    title = scenes.nf4_made(0.999, "uniform", 16).title
+    assert ("× the rarest" in title) != ("codes never used" in title)
+    few = scenes.nf4_made(0.9, "Student t (5)", 2**16).title
+    assert few.endswith("of 16 codes never used")

@@ -48,9 +48,10 @@ def test_what_is_said_of_a_map_is_what_its_recipe_does(name, data):
     x, recipe = KINDS[data], MAPS[name]
     scene = PICTURE(name, "NF4", data, 0.0)
     x_hat = recipe(x)
-    assert f"{qe.sqnr_db(x, x_hat):.2f} dB" in scene.text.splitlines()[0]
+    what = scene.text.splitlines()[1]
+    assert f"{qe.sqnr_db(x, x_hat):.2f} dB" in what
     kept = np.mean(x_hat[x == 0] == 0)
-    assert f"zeros kept {kept:.0%}" in scene.text.splitlines()[0]
+    assert f"zeros kept {kept:.0%}" in what
     shares = sum(mark.y for mark in scene.panels[2].marks if mark.kind == "bars")
     assert shares.sum() == pytest.approx(100)
     assert np.sum(shares > 0) == np.unique(recipe.quantize(x).codes).size
@@ -126,3 +127,9 @@ def test_the_explorer_of_the_chapter_moves():
     assert explorer.scene.title == PICTURE().title
     explorer.set(left="INT4 affine", data="one-sided (ReLU)", x=0.5)
     assert explorer.scene.title == PICTURE("INT4 affine", "NF4", "one-sided (ReLU)", 0.5).title
+
+
+def test_every_panel_names_its_map_so_that_one_column_can_be_read():
+    names = [panel.y.label for panel in PICTURE("NF4", "INT4 full").panels]
+    assert all(("NF4" in name, "INT4 full" in name) == (True, False) for name in names[::2])
+    assert all("INT4 full" in name for name in names[1::2])

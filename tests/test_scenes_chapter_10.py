@@ -12,7 +12,6 @@ from quantedu.ptq import smooth, smoothing
 from quantedu.scenes import chapter_10 as scenes
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = ("block0.q", "block2.gate", "block5.q")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def test_smoothing_regains_at_least_80_percent_of_what_loud_channels_cost():
     assert found["W8A8 per tensor"] - found["smoothed + W8A8 per tensor"] > 0.8 * lost > 1
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", scenes.LAYERS)
 def test_the_maxima_shown_are_those_of_the_smoothed_model(script, layer):
     planted = script.planted(language_model())
     text = held_out_text()[-scenes.records()["calibration"] :]
@@ -57,6 +56,14 @@ def test_the_maxima_shown_are_those_of_the_smoothed_model(script, layer):
         heaviest = np.max([np.abs(calm.layers[name]).max(axis=0) for name in group], axis=0)
         assert np.allclose(x.marks[1].y, heard[order], rtol=1e-3)
         assert np.allclose(w.marks[1].y, heaviest[order], rtol=1e-3)
+
+
+def test_another_layer_is_shown_without_another_pass_of_the_model(monkeypatch):
+    scenes.loudness()
+    scenes.maxima.cache_clear()
+    monkeypatch.setattr(scenes, "language_model", lambda: pytest.fail("computed again"))
+    for layer in scenes.LAYERS:
+        assert layer.split(".")[0] in scenes.loudness(layer=layer).text
 
 
 def test_the_divisors_are_those_of_the_library(script):

@@ -49,6 +49,11 @@ def test_ticks_and_lines_across_the_panel_are_drawn_in_parts_of_it():
         np.testing.assert_array_equal((x, y), expected)
 
 
+def test_a_crowd_of_ticks_is_thin():
+    assert [ticks(np.arange(n)).thin for n in (1, 60, 61)] == [False, False, True]
+    assert not line(np.arange(99), np.arange(99)).thin
+
+
 @pytest.mark.parametrize("log", [2, 10])
 def test_a_logarithmic_axis_places_equal_ratios_equally(log):
     axis = Axis("", (1, 4096), log)

@@ -1,4 +1,4 @@
-"""Make the pictures that stand in files: the course's map, and the bit inspector of the README.
+"""Make the pictures that stand in files: the chapters' openings, the map, the bit inspector.
 
 python tools/pictures.py              writes notebooks/pictures/*.png
 python tools/pictures.py --output D   writes into another folder
@@ -6,8 +6,10 @@ python tools/pictures.py --output D   writes into another folder
 
 import argparse
 import base64
+import importlib
 import pathlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import matplotlib
@@ -17,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from quantedu.codebooks import NF4, lloyd_max, log2, normal_float, ternary, uniform
@@ -24,8 +27,10 @@ from quantedu.formats import BF16, E4M3, FP16
 from quantedu.plots import ERROR, FAINT, FIELD_COLORS, INK, ORIGINAL, QUANTIZED, STYLE
 from quantedu.scenes.chapter_00 import records
 from quantedu.widgets import BitInspector
+from tools.openings.page import LOOK, to_png
 
 PICTURES = pathlib.Path(__file__).resolve().parent.parent / "notebooks" / "pictures"
+CHAPTERS = range(11)
 
 # The map: a way through the chapters, and from each of them the picture to remember
 
@@ -194,13 +199,30 @@ def course_map() -> np.ndarray:
         return np.array(axes)
 
 
+def chapter(number: int) -> ModuleType:
+    """The module that draws a chapter's opening and says in `ALT` what is seen."""
+    return importlib.import_module(f"tools.openings.chapter_{number:02}")
+
+
+def opening(number: int) -> Figure:
+    """The picture that opens a chapter, drawn from the data of today."""
+    with plt.rc_context(LOOK):
+        figure: Figure = chapter(number).draw()
+    return figure
+
+
+def others() -> dict[str, bytes]:
+    """The map and the bit inspector, as PNG."""
+    bundle, _ = BitInspector(FP16, "0.1")._repr_mimebundle_()
+    inspector = base64.b64decode(bundle["image/png"])
+    return {"course_map": to_png(course_map()[0].figure), "bit_inspector": inspector}
+
+
 def save(folder: pathlib.Path) -> None:
     """Write the pictures; no dates in them, so that the same pictures are the same bytes."""
-    axes = course_map()
-    axes[0].figure.savefig(folder / "course_map.png", metadata={"Software": None})
-    plt.close(axes[0].figure)
-    bundle, _ = BitInspector(FP16, "0.1")._repr_mimebundle_()
-    (folder / "bit_inspector.png").write_bytes(base64.b64decode(bundle["image/png"]))
+    openings = {f"chapter_{number:02}": to_png(opening(number)) for number in CHAPTERS}
+    for name, png in {**openings, **others()}.items():
+        (folder / f"{name}.png").write_bytes(png)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from quantedu import int_absmax
 from quantedu.language_model import LanguageModel, bits_per_byte, held_out_text, language_model
 from quantedu.networks import DATA
-from quantedu.ptq import SCHEMES, SplitOutliers, plant_loud_channels, smooth
+from quantedu.ptq import SplitOutliers, calibrate, plant_loud_channels, quantized, smooth
 
 BYTES, CALIBRATION = 16_384, 4_096
 CHANNELS, FACTOR = (26, 78, 100, 163), 64
@@ -61,7 +61,17 @@ def run(name: str) -> Callable[[LanguageModel], LanguageModel]:
         return lambda model: model.with_weights(int_absmax(8, axis=-1))
     if name in ("FP32", "split"):
         return {"FP32": lambda model: model, "split": split}[name]
-    return lambda model: SCHEMES[name](model, [calibration()])
+    return lambda model: in_few_bits(model, name)
+
+
+def in_few_bits(model: LanguageModel, name: str) -> LanguageModel:
+    """The model as in "W8A8 per tensor, static"; weights have a scale for each output channel."""
+    bits = int(name[1])
+    activations: Any = int_absmax(bits, axis=-1 if "per token" in name else None)
+    if name.endswith("static"):
+        activations = calibrate(model, [calibration()], activations)
+    few: LanguageModel = quantized(model, int_absmax(bits, axis=-1), activations)
+    return few
 
 
 def score(model: LanguageModel) -> float:
@@ -96,7 +106,7 @@ def main() -> None:
         },
         "alphas": ALPHAS,
         "swept": {
-            name: [score(SCHEMES[name](smoothed(model, alpha))) for alpha in tqdm(ALPHAS)]
+            name: [score(in_few_bits(smoothed(model, alpha), name)) for alpha in tqdm(ALPHAS)]
             for name in SWEPT
         },
     }

@@ -20,7 +20,8 @@ from tqdm import tqdm
 from quantedu import FloatFormat, codebooks, fp4, int_absmax, nf4, scales
 from quantedu.language_model import LanguageModel, bits_per_byte, held_out_text, language_model
 from quantedu.networks import DATA
-from quantedu.quantizers import Quantizer, binary_weights, ternary_weights
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import binary_weights, ternary_weights
 from quantedu.scenes.chapter_06 import maps
 
 WINDOW, COUNT = 256, 64

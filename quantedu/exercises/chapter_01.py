@@ -1,17 +1,27 @@
 """The exercises of chapter 01, bits to numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from quantedu.exercises.exercise import Exercise
+from quantedu.exercises.exercise import Exercise, short
 from quantedu.formats import E4M3FNUZ, FP16, FloatFormat
 
 
 def _each(arguments: Iterable[Any]) -> list[tuple]:
     return [(argument,) for argument in arguments]
+
+
+def _in_hex(digits: int) -> Callable[[Any], str]:
+    """How the chapter writes codes, 0x7C00 or 0x7F; anything else as it is."""
+
+    def show(value: Any) -> str:
+        is_code = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        return f"0x{value:0{digits}X}" if is_code and value >= 0 else short(value)
+
+    return show
 
 
 # 1
@@ -113,6 +123,7 @@ next_up = Exercise(
         return code - 1 if code & 0x8000 else code + 1
     """,
     agree=_same_number,
+    show=_in_hex(4),
 )
 
 
@@ -194,4 +205,5 @@ decode_fnuz = Exercise(
         x = 2.0 ** (E - 8) * (1 + M / 8) if E > 0 else 2.0 ** (1 - 8) * (M / 8)
         return -x if S else x
     """,
+    show=_in_hex(2),
 )

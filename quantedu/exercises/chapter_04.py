@@ -9,7 +9,8 @@ import numpy as np
 from quantedu.codebooks import integers
 from quantedu.exercises.exercise import Exercise
 from quantedu.metrics import sqnr_db
-from quantedu.quantizers import Quantizer, int_absmax, nf4
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import int_absmax, nf4
 from quantedu.scales import absmax
 
 
@@ -222,7 +223,7 @@ choose_block_size = Exercise(
     ),
     model="""
     from quantedu.metrics import sqnr_db
-    from quantedu.quantizers import int_absmax
+    from quantedu.recipes import int_absmax
 
     def choose_block_size(x, bits, wanted_db):
         block_size = 4096

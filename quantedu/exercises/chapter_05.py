@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu.exercises.exercise import Exercise, close
+from quantedu.exercises.exercise import Exercise, close, same_integers
 
 _NORMAL = NormalDist()
 
@@ -164,6 +164,7 @@ block_codes = Exercise(
         midpoints = (levels[1:] + levels[:-1]) / 2
         return np.searchsorted(midpoints, block / scale)
     """,
+    agree=same_integers,
 )
 
 

@@ -123,16 +123,18 @@ levels_in_use = Exercise(
 )
 
 
-def _affine_levels_spec(low: float, high: float, bits: int) -> list[float]:
+def _affine_levels_spec(low: float, high: float, bits: int) -> np.ndarray:
     """One code after the other, over the range widened to hold 0."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = (high - low) / (2**bits - 1)
     zero_point = round(-low / scale)
-    return [scale * (code - zero_point) for code in range(2**bits)]
+    return np.array([scale * (code - zero_point) for code in range(2**bits)])
 
 
 def _affine_levels_cases(rng: np.random.Generator) -> Iterator[tuple]:
-    yield from [(-1.0, 2.0, 2), (0.0, 1.5, 4), (-1.0, 1.2, 4), (-0.28, 3.4, 4)]
+    yield (-1.0, 2.0, 2)
+    yield (-1.0, 1.2, 2)  # evenly spaced from -1 to 1.2 has no 0
+    yield from [(0.0, 1.5, 4), (-1.0, 1.2, 4), (-0.28, 3.4, 4)]
     yield from [(2.0, 3.0, 4), (-3.0, -2.5, 3)]
     for _ in range(4):
         yield float(-rng.random()), float(rng.random()), 4

@@ -175,6 +175,7 @@ def _split_product_spec(x: np.ndarray, w: np.ndarray, threshold: float) -> np.nd
 
 
 def _split_product_cases(rng: np.random.Generator) -> Iterator[tuple]:
+    yield np.array([[1.0, 3.0, 8.0], [2.0, 0.5, -9.0]]), np.array([[1.0, 0.5, 2.0]]), 6.0
     x = np.array([[1.0, -4.0, 256.0, -0.5], [-0.75, 3.0, 0.1, 1.0]])
     w = np.array([[1.0, -1.0, 0.015625, -1.0], [0.25, 0.5, 4.0, 0.125]])
     yield x, w, 6.0

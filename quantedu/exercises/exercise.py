@@ -1,9 +1,11 @@
 """What an exercise is: a slow and obvious specification, inputs to try, hints, a solution."""
 
 import copy
+import functools
 import math
 import numbers
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +60,7 @@ class Exercise:
     agree : whether an answer's result is right; by default equal as numbers, NaN equal to NaN,
         −0 different from 0, sequences entry by entry
     picture : function of (arguments, expected, got), gives PNG bytes that show what went wrong
+    show : how an argument or a result is written in the verdict; by default `short`
 
     Examples
     --------
@@ -77,9 +80,12 @@ class Exercise:
     model: str
     agree: Callable[[Any, Any], bool] | None = None
     picture: Callable[[tuple, Any, Any], bytes] | None = None
+    show: Callable[[Any], str] | None = None
 
     def check(self, answer: Callable[..., Any]) -> Verdict:
         """Try an answer on every case; the first that disagrees is shown.
+
+        NumPy's warnings about 0/0 and the like are kept back: the verdict has words for NaN.
 
         Parameters
         ----------
@@ -97,14 +103,16 @@ class Exercise:
         """
         if not callable(answer):
             raise TypeError(
-                f"check takes the function itself: check({self.name}), not {_short(answer)}"
+                f"check takes the function itself: check({self.name}), not {_shown(short, answer)}"
             )
-        tried = 0
+        tried, show = 0, functools.partial(_shown, self.show or short)
         for arguments in self.cases(np.random.default_rng(0)):
-            call = f"{self.name}({', '.join(_short(a) for a in arguments)})"
+            call = f"{self.name}({', '.join(map(show, arguments))})"
             expected = self.spec(*copy.deepcopy(arguments))
             try:
-                got = _readable(answer(*copy.deepcopy(arguments)))
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+                    got = _readable(answer(*copy.deepcopy(arguments)))
             except NotImplementedError:
                 got = ...
             except (Exception, SystemExit) as error:
@@ -116,10 +124,8 @@ class Exercise:
                     "not attempted", f"write {self.name}, then run this cell again{forgot}"
                 )
             if not self._agrees(expected, got):
-                message = (
-                    f"{call} should be {_short(expected)}, but your function gives {_short(got)}"
-                    f"{_apart(expected, got)}"
-                )
+                message = f"{call} should be {show(expected)}, but your function gives {show(got)}"
+                message += _apart(expected, got)
                 return Verdict("wrong", message, self._drawn(arguments, expected, got))
             tried += 1
         return Verdict(
@@ -168,6 +174,11 @@ def same(expected: Any, got: Any) -> bool:
         return False
 
 
+def same_integers(expected: Any, got: Any) -> bool:
+    """Equal, and integers: codes pick levels, `levels[codes]`, and floats cannot do that."""
+    return same(expected, got) and np.asarray(got).dtype.kind in "iu"
+
+
 def close(expected: Any, got: Any) -> bool:
     """Equal up to the rounding of float64 arithmetic, for answers that may add in another order."""
     try:
@@ -212,28 +223,32 @@ def _odd(expected: Any, got: Any) -> str:
 
 
 def _apart(expected: Any, got: Any) -> str:
-    """In brackets what the two printed results may not show: their shapes, or where they differ."""
+    """In brackets, what the two printed results do not say by themselves."""
     try:
-        words = _odd(expected, got)
-        if not words and got is None:
-            words = "is a return missing?"
+        words = _odd(expected, got) or ("is a return missing?" if got is None else "")
         if not words and not isinstance(expected, (str, tuple)):
-            want, have = (np.asarray(x, dtype=np.float64) for x in (expected, got))
-            if want.shape != have.shape:
-                words = f"shape {have.shape}, not {want.shape}"
-            elif want.size > 12:  # NumPy prints the ends only
-                with np.errstate(all="ignore"):
-                    distance = np.where(np.isnan(want) & np.isnan(have), 0, np.abs(want - have))
-                at = np.unravel_index(np.argmax(distance), want.shape)  # NaN counts as the largest
-                place = ", ".join(str(i) for i in at)
-                words = f"furthest apart at [{place}]: {_short(want[at])} and {_short(have[at])}"
+            words = _apart_as_arrays(np.asarray(expected), np.asarray(got))
         return f" ({words})" if words else ""
     except Exception:
         return ""
 
 
-def _short(value: Any) -> str:
-    return _shown(_written, value)
+def _apart_as_arrays(want: np.ndarray, have: np.ndarray) -> str:
+    if want.shape != have.shape:
+        return f"shape {have.shape}, not {want.shape}" if want.ndim else "one number is asked for"
+    if want.dtype.kind in "iu" and have.dtype.kind == "f" and np.array_equal(want, have):
+        return "the numbers are right, but floats cannot index an array: .astype(int)"
+    lost, alike = np.isnan(have) & ~np.isnan(want), short(want[()]) == short(have[()])
+    if alike and want.dtype != have.dtype:
+        return f"of type {have.dtype}, not {want.dtype}"
+    if want.size > 12 or (want.ndim and alike):  # printed are the ends, and eight digits
+        with np.errstate(all="ignore"):
+            distance = np.abs(want - have.astype(np.float64))
+        distance = np.where(np.isnan(distance), np.where(lost, np.inf, 0), distance)
+        at = np.unravel_index(np.argmax(distance), want.shape)
+        place = ", ".join(str(i) for i in at)
+        return f"furthest apart at [{place}]: {short(want[at])} and {short(have[at])}"
+    return "NaN is what 0/0 gives, and the mean of nothing" if lost.any() else ""
 
 
 def _shown(write: Callable[[Any], str], value: Any) -> str:
@@ -245,7 +260,12 @@ def _shown(write: Callable[[Any], str], value: Any) -> str:
     return text if len(text) <= 600 else f"{text[:400]} … {text[-100:]}"
 
 
-def _written(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as a verdict writes it: long arrays cut, numbers without their type.
+
+    >>> short((np.float32(0.5), np.arange(3)))
+    '(0.5, array([0, 1, 2]))'
+    """
     if isinstance(value, np.ndarray):
         return np.array2string(value, separator=", ", threshold=12, edgeitems=4)
     if isinstance(value, (float, np.floating)):

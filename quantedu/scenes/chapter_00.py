@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,14 +26,12 @@ def records() -> dict[str, Any]:
     return found
 
 
-def _shown(text: str, width: int = 96) -> str:
-    """A text for the eye: long lines cut, long gaps counted, what cannot be printed as �."""
+def _shown(text: str, width: int = 75) -> str:
+    """A text for the eye: long lines broken, long gaps counted, what cannot be printed as �."""
     text = re.sub(" {16,}", lambda gap: f"⟨{len(gap[0])} spaces⟩", text)
     text = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
-    lines = (
-        line[i : i + width] for line in text.split("\n") for i in range(0, len(line) or 1, width)
-    )
-    return "\n".join(lines)
+    wrapped = (textwrap.wrap(line, width, break_on_hyphens=False) for line in text.split("\n"))
+    return "\n".join("\n".join(lines) for lines in wrapped)
 
 
 def squeezed(weights: str = "16 bits, FP16") -> Scene:
@@ -73,9 +72,8 @@ def squeezed(weights: str = "16 bits, FP16") -> Scene:
         ),
         y=Axis("bits per byte of text it never saw", limits=(0, 9.5)),
     )
-    words = _shown(f"{records()['prompt']}▸{here['text']}").split("\n")[:6]
-    words[-1] += " …"
-    words += [" "] * (6 - len(words))  # the page must not jump from one to the next
+    words = _shown(f"{records()['prompt']}▸{here['text']}…").split("\n")
+    words += [" "] * (7 - len(words))  # the page must not jump from one to the next
     stored = f"{here['bits_per_weight']:g} bits a weight, scales included. Going on at ▸, it writes"
     title = f"{weights}: {score:.3f} bits per byte{than}"
     return Scene(title, panel, "\n".join([stored, "", *words]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from quantedu.formats import FORMATS, TF32, FloatFormat
 from quantedu.sketch import (
+    FIELDS,
     Axis,
     Mark,
     Panel,
@@ -23,7 +24,6 @@ from quantedu.sketch import (
     ticks,
 )
 
-_FIELDS = {"sign": "neutral", "exponent": "highlight", "mantissa": "quantized"}
 _SEEN = 600  # places that an eye tells apart in a panel
 _LINES = ("quantized", "error", "highlight", "original")  # looks of formats side by side
 
@@ -42,7 +42,7 @@ def bit_budget(bits: int = 8, exponent_bits: int = 4) -> Scene:
     Examples
     --------
     >>> print(bit_budget(8, 5).text)
-    largest number 114688, smallest 2^-16 = 1.53e-05
+    largest number 114688, smallest 2^−16 = 1.53e−05
     range: 9.9 decades, 32.8 doublings
     precision: 3 significand bits, 0.9 decimal digits
     rounding a normal number errs by at most 11 %
@@ -82,7 +82,7 @@ def bit_budget(bits: int = 8, exponent_bits: int = 4) -> Scene:
         f"{significand * math.log10(2):.1f} decimal digits\n"
         f"rounding a normal number errs by at most {100 / (2**significand + 1):.2g} %"
     )
-    return Scene(title, panels, text)
+    return Scene(title, panels, text.replace("-", "−"))
 
 
 def _split(bits: int, exponent_bits: int) -> FloatFormat:
@@ -94,13 +94,12 @@ def _split(bits: int, exponent_bits: int) -> FloatFormat:
 def _fields(fmt: FloatFormat) -> list[Mark]:
     """The word, bit by bit, each field in a look and with a letter of its own."""
     marks, start = [], 0
-    counts = {"sign": 1, "exponent": fmt.exponent_bits, "mantissa": fmt.mantissa_bits}
-    for (name, count), role in zip(counts.items(), _FIELDS.values()):
+    for name, count in zip(FIELDS, (1, fmt.exponent_bits, fmt.mantissa_bits)):
         edges = np.arange(start, start + count + 1)
         if count:
             marks += [
-                bars(edges, np.ones(count), role=role, label=f"{name}: {count}"),
-                note(edges[:-1] + 0.5, np.full(count, 0.5), [name[0].upper()] * count, role),
+                bars(edges, np.ones(count), role=name, label=f"{name}: {count}"),
+                note(edges[:-1] + 0.5, np.full(count, 0.5), [name[0].upper()] * count),
             ]
         start += count
     return marks
@@ -122,11 +121,10 @@ def bit_layout(formats: Sequence[FloatFormat] = FORMATS) -> Scene:
     counts = np.array([[f.signed, f.exponent_bits, f.mantissa_bits] for f in formats], dtype=int)
     ends = np.cumsum(counts, axis=1)
     marks = []
-    for (name, role), count, end in zip(_FIELDS.items(), counts.T, ends.T):
+    for name, count, end in zip(FIELDS, counts.T, ends.T):
         left = np.concatenate([np.arange(n) for n in count]) + np.repeat(end - count, count)
-        marks.append(
-            _boxes(left, left + 1, np.repeat(rows, count), role, f"{name} {name[0].upper()}")
-        )
+        label = f"{name} {name[0].upper()}"
+        marks.append(_boxes(left, left + 1, np.repeat(rows, count), name, label))
     names = {}
     for fmt, row in zip(formats, rows.tolist()):
         names[row] = (

@@ -1,6 +1,7 @@
 """Chapter 03, what round, scale and zero-point do: staircase and error, and rulers of levels."""
 
 import functools
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -53,9 +54,10 @@ def linear_quantizer(
     Examples
     --------
     >>> print(linear_quantizer(4, 100, "clamped", "10.5 … 14").text)
-    scale 0.2333, zero-point 0, integers 0 … 15: levels from 0 to 3.5
-    clipped: 8192 of 8192 values; mean squared error 77.6: 0 % from rounding, 100 % from clipping
-    1 of 16 levels used; SQNR 2.9 dB
+    scale 0.2333, zero-point 0, integers 0 … 15
+    levels from 0 to 3.5: 1 of 16 used, 8192 of 8192 values clipped
+    mean squared error 77.6: 0 % from rounding, 100 % from clipping
+    SQNR 2.9 dB
     """
     x, kept = _group(data), clip / 100
     scale, zero, codes = _integers_over(x, bits, kept, zero_point)
@@ -101,12 +103,13 @@ def linear_quantizer(
     ]
     share = round(100 * rounding / total)
     text = (
-        f"scale {scale:.4g}, zero-point {zero:g}, integers {codes[0]:g} … {codes[-1]:g}: "
-        f"levels from {levels[0]:.3g} to {levels[-1]:.3g}\n"
-        f"clipped: {(~inside).sum()} of {x.size} values; mean squared error {total:.3g}: "
-        f"{share} % from rounding, {100 - share} % from clipping\n"
-        f"{np.unique(place).size} of {levels.size} levels used; SQNR {sqnr_db(x, x_hat):.1f} dB"
+        f"scale {scale:.4g}, zero-point {zero:g}, integers {codes[0]:g} … {codes[-1]:g}\n"
+        f"levels from {levels[0]:.3g} to {levels[-1]:.3g}: {np.unique(place).size} "
+        f"of {levels.size} used, {(~inside).sum()} of {x.size} values clipped\n"
+        f"mean squared error {total:.3g}: {share} % from rounding, {100 - share} % from clipping\n"
+        f"SQNR {sqnr_db(x, x_hat):.1f} dB"
     )
+    text = re.sub(r"-(?=\d)", "−", text)
     title = "Inside its range a quantizer errs by half a step at most; outside, by the whole way"
     return Scene(title, panels, text)
 

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from quantedu.metrics import sqnr_db
-from quantedu.quantizers import int_absmax
+from quantedu.recipes import int_absmax
 from quantedu.sketch import (
     Axis,
     Panel,

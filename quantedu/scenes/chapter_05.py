@@ -117,20 +117,22 @@ def nf4_made(offset: float = 929 / 960, data: str = "normal", block_size: int = 
         _against_offset("SQNR, dB", curves[0], offset, decibels),
         _against_offset("mean |error|, σ", curves[1], offset, mean_error),
     ]
-    ratio = f"{shares.max() / shares.min():.1f} × the rarest" if shares.min() else "one unused"
+    usage = f"{np.sum(shares == 0)} of 16 codes never used"
+    if shares.min():
+        usage = f"commonest code {shares.max() / shares.min():.1f} × the rarest"
     title = (
-        f"Offset {offset:.4f} on {data} data, blocks of {block_size}: {decibels:.2f} dB, "
-        f"commonest code {ratio}"
+        f"Offset {offset:.4f} on {data} data, blocks of {block_size}: {decibels:.2f} dB, {usage}"
     )
     (left, right), cut = np.diff(ndtr(quantiles))[[0, -1]], 1 - offset
     text = (
-        f"strips of {left:.1%} left of 0 and {right:.1%} right of it, {cut:.1%} cut off at each "
-        f"end; the last quantile at {quantiles[-1]:.3f} σ\n"
+        f"strips of {left:.1%} left of 0 and {right:.1%} right of it, "
+        f"{cut:.1%} cut off at each end\n"
+        f"the last quantile at {quantiles[-1]:.3f} σ\n"
         f"levels above 0: {' '.join(f'{level:.4f}' for level in levels[8:])}\n"
         f"levels below 0: {' '.join(f'{-level:.4f}' for level in levels[6::-1])}\n"
         f"codes used {shares.min():.1%} to {shares.max():.1%}, entropy "
-        f"{entropy(shares):.3f} of 4 bits; SQNR {decibels:.2f} dB, "
-        f"mean |error| {mean_error:.4f} σ"
+        f"{entropy(shares):.3f} of 4 bits\n"
+        f"SQNR {decibels:.2f} dB, mean |error| {mean_error:.4f} σ"
     )
     return Scene(title, panels, text, columns=2)
 

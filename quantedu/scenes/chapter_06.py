@@ -9,7 +9,8 @@ import numpy as np
 from quantedu.codebooks import Codebook, integers, normal_float, uniform
 from quantedu.comparison import Record, compare
 from quantedu.metrics import code_usage
-from quantedu.quantizers import Quantizer, fp4, int_affine, nf4
+from quantedu.quantizers import Quantizer
+from quantedu.recipes import fp4, int_affine, nf4
 from quantedu.scales import absmax, absmax_half_range
 from quantedu.sketch import Axis, Panel, Scene, bars, line, note, points, ticks
 
@@ -165,8 +166,8 @@ def two_maps_of(arrays: Mapping[str, Any]) -> Callable[..., Scene]:
             r = one.record
             zeros = "" if np.isnan(r.zeros_kept) else f", zeros kept {r.zeros_kept:.0%}"
             text += [
-                f"{r.name}: {r.levels_used} levels in use, entropy {r.entropy:.2f} of 4 bits, "
-                f"{r.sqnr_db:.2f} dB at {r.bits_per_value:.4g} bits a value{zeros}",
+                f"{r.name}: {r.levels_used} levels in use, entropy {r.entropy:.2f} of 4 bits",
+                f"    {r.sqnr_db:.2f} dB at {r.bits_per_value:.4g} bits a value{zeros}",
                 f"    x = {x:.2f} → code {code:2d} = {code:04b} → x̂ = {back:.3f}, "
                 f"error {back - x:+.3f}".replace("-", "−"),
             ]
@@ -210,7 +211,7 @@ def _usage(one: _Fitted, code: int, top: float) -> Panel:
     ]
     named = {float(i): str(int(c)) for i, c in enumerate(one.codes)}
     codes = Axis("code, from the lowest level up", (-0.7, 15.7), ticks=named)
-    return Panel(marks, codes, Axis("use, %", (0, top)), height=110)
+    return Panel(marks, codes, Axis(f"{one.record.name}: use, %", (0, top)), height=110)
 
 
 def _sawtooth(one: _Fitted, x: float, back: float) -> Panel:
@@ -226,4 +227,4 @@ def _sawtooth(one: _Fitted, x: float, back: float) -> Panel:
         points(x, back - x, "error"),
     ]
     ends = Axis("value / largest of its block", (-1.15, 1.15))
-    return Panel(marks, ends, Axis("error x̂ − x", (-0.2, 0.2)), height=110)
+    return Panel(marks, ends, Axis(f"{one.record.name}: error x̂ − x", (-0.2, 0.2)), height=110)

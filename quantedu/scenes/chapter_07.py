@@ -135,7 +135,7 @@ def low_bits(family: str = "k-means", bits: int = 3, data: str = "normal") -> Sc
         curves.append(line(BITS, decibels[KMEANS], "highlight", KMEANS))
     curves.append(line(BITS, decibels[family], label=family))
     curves.append(points([bits], [decibels[family][bits - BITS[0]]]))
-    places = np.arange(levels.size + 1) - 0.5
+    places, step = np.arange(levels.size + 1) - 0.5, max(1, levels.size // 8)
     panels = [
         Panel(
             [bars(edges, density, role="original", label="data"), ticks(levels, 0, 0.5)],
@@ -144,7 +144,7 @@ def low_bits(family: str = "k-means", bits: int = 3, data: str = "normal") -> Sc
         ),
         Panel(
             bars(places, 100 * shares),
-            Axis("level", (-0.7, levels.size - 0.3)),
+            Axis("level", (-0.7, levels.size - 0.3), ticks=range(0, levels.size, step)),
             Axis("use of the levels, %", (0, 1.1 * high)),
         ),
         Panel(
@@ -165,7 +165,8 @@ def low_bits(family: str = "k-means", bits: int = 3, data: str = "normal") -> Sc
         f"levels from the middle up: {'… ' * (top.size > 10)}{shown}\n"
         f"used {shares.min():.1%} to {shares.max():.1%}, entropy {entropy(shares):.3f} of "
         f"{np.log2(levels.size):.3f} bits\n"
-        f"dB with {bits} bit{'s' * (bits > 1)}: {', '.join(same[:3])},\n{', '.join(same[3:])}"
+        f"dB with {bits} bit{'s' * (bits > 1)}: {', '.join(same[:2])},\n"
+        f"{', '.join(same[2:4])},\n{', '.join(same[4:])}"
     )
     return Scene(title, panels, text, columns=2)
 

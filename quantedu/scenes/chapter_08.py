@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from quantedu.ptq import Static, observe_percentile, quantized
-from quantedu.quantizers import int_affine
+from quantedu.recipes import int_affine
 from quantedu.sketch import Axis, Panel, Scene, bars, hline, line, points, ticks, vline
 
 

@@ -12,6 +12,7 @@ from quantedu.ptq import plant_loud_channels
 from quantedu.sketch import Axis, Panel, Scene, hline, line, points
 
 READERS = {"q": "q, k, v", "gate": "gate, up"}
+LAYERS = ("block2.gate", "block0.q", "block5.q")  # what the interactive offers
 
 
 @functools.cache
@@ -27,6 +28,15 @@ def records() -> dict[str, Any]:
 
 
 @functools.cache
+def _planted() -> tuple[Any, dict[str, np.ndarray]]:
+    """The model with its loud channels, and what enters the layers shown, all in one pass."""
+    model, about = language_model(), records()
+    readers = [name for group in model.rescalable if group[0] in LAYERS for name in group]
+    model = plant_loud_channels(model, readers, list(about["channels"]), about["factor"])
+    return model, model.record(held_out_text()[-about["calibration"] :], LAYERS)
+
+
+@functools.cache
 def maxima(layer: str) -> tuple[np.ndarray, np.ndarray]:
     """max|X_j| and max|W_j| [n_in] of the planted model, over the calibration text and all readers.
 
@@ -34,12 +44,10 @@ def maxima(layer: str) -> tuple[np.ndarray, np.ndarray]:
     >>> x.shape, bool(x.max() > 30 * np.median(x))
     ((192,), True)
     """
-    model, about = language_model(), records()
+    model, heard = _planted()
     group = next(group for group in model.rescalable if group[0] == layer)
-    model = plant_loud_channels(model, group, list(about["channels"]), about["factor"])
-    x = model.record(held_out_text()[-about["calibration"] :], [layer])[layer]
     w = np.max([np.abs(model.layers[name]).max(axis=0) for name in group], axis=0)
-    return np.abs(x).max(axis=0), w
+    return np.abs(heard[layer]).max(axis=0), w
 
 
 def loudness(
@@ -89,17 +97,21 @@ def loudness(
         f"{scheme} costs {here:.3f} bits per byte, {before:.3f} without smoothing"
     )
     text = (
-        f"what enters {READERS[layer.split('.')[1]]} of {layer.split('.')[0]}: max|X_j| from "
-        f"{x.min():.3g} to {x.max():.3g}, smoothed from {(x / s).min():.3g} to "
+        f"what enters {READERS[layer.split('.')[1]]} of {layer.split('.')[0]}: loudest of "
+        f"each channel {x.min():.3g} to {x.max():.3g}, smoothed {(x / s).min():.3g} to "
         f"{(x / s).max():.3g}\n"
-        f"its weights: max|W_j| from {w.min():.3g} to {w.max():.3g}, smoothed from "
+        f"heaviest weight on each: {w.min():.3g} to {w.max():.3g}, smoothed "
         f"{(w * s).min():.3g} to {(w * s).max():.3g}\n"
         f"bits per byte over {records()['bytes']:,} bytes: FP32 {exact:.4f}, {scheme} "
         f"{before:.4f}, smoothed with α = {alpha:g} {here:.4f}"
     )
     panels = [
-        panel("max|X_j|", x, x / s),
-        panel("max|W_j|", w, w * s),
-        Panel(marks, Axis("α", ticks=(0, 0.25, 0.5, 0.75, 1)), Axis("bits per byte")),
+        panel("loudest input of each channel", x, x / s),
+        panel("heaviest weight it meets", w, w * s),
+        Panel(
+            marks,
+            Axis("α, the weights' part of the load", ticks=(0, 0.25, 0.5, 0.75, 1)),
+            Axis("bits per byte"),
+        ),
     ]
     return Scene(title, panels, text, columns=3)

@@ -19,8 +19,12 @@ const MARKERS = {
   error: (x, y) => `M${x - 3} ${y - 3}l6 6m0-6l-6 6`,
   highlight: (x, y) => `M${x} ${y - 4}l4 4l-4 4l-4-4Z`,
   neutral: (x, y) => `M${x - 1.5} ${y}a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0Z`,
+  sign: (x, y) => `M${x} ${y - 4}l4 7h-8Z`,
+  exponent: (x, y) => `M${x} ${y + 4}l4-7h-8Z`,
+  mantissa: (x, y) => `M${x} ${y - 4}l4 3l-1.5 5h-5l-1.5-5Z`,
 };
-const HATCHES = { error: "M-1 7L7-1M-1 1L1-1M5 7L7 5", highlight: "M-1-1L7 7M-1 5L1 7M5-1L7 1" };
+const FALLING = "M-1-1L7 7M-1 5L1 7M5-1L7 1";
+const HATCHES = { error: "M-1 7L7-1M-1 1L1-1M5 7L7 5", highlight: FALLING, exponent: FALLING };
 
 function moves(xs, ys) {
   let path = "";
@@ -53,7 +57,8 @@ function pathOf({ kind, role }, xs, ys, bases) {
 
 // What paths draw a mark: one, and another for its hatching.
 function paths(mark, hatching, ...places) {
-  const path = { d: pathOf(mark, ...places), "data-role": mark.role, class: `qe-${mark.kind}`, fill: "" };
+  const look = `qe-${mark.kind}${mark.thin ? " qe-thin" : ""}`;
+  const path = { d: pathOf(mark, ...places), "data-role": mark.role, class: look, fill: "" };
   const hatched = mark.kind === "area" && HATCHES[mark.role];
   const fill = `url(#${hatching}-${mark.role})`;
   return hatched ? [path, { ...path, "data-role": "", class: "", fill }] : [path];

@@ -251,6 +251,9 @@ def lab(browser, server):
         if isinstance(what, Path):
             name = what.name
             shutil.copy(what, server.root / name)
+            pictures = what.parent / "pictures"
+            if pictures.is_dir():
+                shutil.copytree(pictures, server.root / "pictures", dirs_exist_ok=True)
         else:
             name = f"made-{secrets.token_hex(4)}.ipynb"
             notebook = what

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from quantedu.explorer import Explorer, Slider
-from quantedu.sketch import Panel, Scene, line
+from quantedu.sketch import ROLES, Panel, Scene, line
 
 pytestmark = pytest.mark.browser
 
@@ -326,7 +326,7 @@ def test_marks_and_words_stand_out_in_both_themes(book, explorer, theme):
     assert found["dark"] == ("Dark" in theme)
     assert len(found["lines"]) > 20
     assert min(found["lines"]) >= 3
-    assert len(found["words"]) == 10
+    assert len(found["words"]) == 2 * len(ROLES)
     assert min(found["words"]) >= 4.5
 
 
