@@ -41,7 +41,7 @@ METADATA = {
     "language_info": {"name": "python"},  # no version: it would differ from machine to machine
 }
 WIDGET = "application/vnd.jupyter.widget-view+json"
-MAX_LINES = 15
+MAX_LINES = 14
 MAX_OUTPUT = 200 * 1024
 MAX_NOTEBOOK = 1536 * 1024
 # What is not the same in the next run, or on the next machine.
