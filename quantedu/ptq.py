@@ -348,8 +348,10 @@ def requantize(sums: Any, multiplier: Any, shift: Any) -> np.ndarray:
     >>> requantize([-10, 3, 4, 1000], *fixed_point(0.375))    # −3.75, 1.125, 1.5, 375
     array([ -4,   1,   2, 375])
     """
-    product = np.asarray(sums).astype(np.int64, casting="safe") * multiplier
-    return (product + (np.int64(1) << (shift - 1))) >> shift
+    total, shift = np.asarray(sums).astype(np.int64, casting="safe"), np.asarray(shift)
+    if ((total < -INT32) | (total >= INT32)).any() or ((shift < 0) | (shift > 62)).any():
+        raise ValueError(f"sums are of 32 bits, a shift is 0 … 62; got {sums} and {shift}")
+    return (total * multiplier + ((np.int64(1) << shift) >> 1)) >> shift
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
