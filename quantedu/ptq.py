@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from quantedu._checks import as_real
 from quantedu.quantizers import QTensor, Quantizer
 from quantedu.recipes import int_absmax
 
@@ -242,6 +243,8 @@ def calibrate(
     >>> calibrate(digits_network(), batches, int_affine(4))["hidden1"].scale
     array([[0.53333336]], dtype=float32)
     """
+    if not isinstance(recipe, Quantizer):
+        raise TypeError(f"calibration fixes the scales of a Quantizer, not of {recipe!r}")
     if recipe.axis not in (None, 0) or recipe.block_size is not None:
         raise ValueError(
             f"{recipe!r} has as many scales as inputs come; a fixed one needs axis=None, or axis=0 "
@@ -327,7 +330,7 @@ def fixed_point(factor: Any) -> tuple[np.ndarray, np.ndarray]:
     >>> int(multiplier) == 0.75 * 2**31, int(shift)    # 0.375 = 0.75 · 2^−1
     (True, 32)
     """
-    factor = np.asarray(factor, dtype=np.float64)
+    factor = as_real(factor)[0].astype(np.float64)
     if not ((factor > 0) & (factor < 2**30)).all():
         raise ValueError(
             f"a factor must be above 0 and below 2^30; got {factor.min():g} … {factor.max():g}"
@@ -345,8 +348,10 @@ def requantize(sums: Any, multiplier: Any, shift: Any) -> np.ndarray:
     >>> requantize([-10, 3, 4, 1000], *fixed_point(0.375))    # −3.75, 1.125, 1.5, 375
     array([ -4,   1,   2, 375])
     """
-    product = np.asarray(sums).astype(np.int64, casting="safe") * multiplier
-    return (product + (np.int64(1) << (shift - 1))) >> shift
+    total, shift = np.asarray(sums).astype(np.int64, casting="safe"), np.asarray(shift)
+    if ((total < -INT32) | (total >= INT32)).any() or ((shift < 0) | (shift > 62)).any():
+        raise ValueError(f"sums are of 32 bits, a shift is 0 … 62; got {sums} and {shift}")
+    return (total * multiplier + ((np.int64(1) << shift) >> 1)) >> shift
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -383,6 +388,8 @@ class IntegerLayer:
             raise ValueError(
                 f"codes must be integers [n, {n_in}], not {codes.dtype} of shape {codes.shape}"
             )
+        if codes.size and not -128 <= codes.min() <= codes.max() <= 255:
+            raise ValueError(f"codes are of 8 bits; got {codes.min()} … {codes.max()}")
         return codes.astype(np.int32) @ self.weights.T.astype(np.int32) + self.bias
 
     def __call__(self, codes: Any) -> np.ndarray:
@@ -400,7 +407,7 @@ class IntegerNetwork:
 
     def forward(self, x: Any) -> np.ndarray:
         """The scores of inputs x [n, n_in]: float32 [n, n_out]."""
-        codes = self.entrance.quantize(np.asarray(x, dtype=np.float32)).values
+        codes = self.entrance.quantize(x).values
         *hidden, last = self.layers.values()
         for layer in hidden:
             codes = layer(codes)
@@ -657,12 +664,14 @@ class SplitOutliers:
 
     def loud(self, x: Any) -> np.ndarray:
         """Which columns of x [..., n_in] stay as they are: bool [n_in]."""
-        x = np.asarray(x)
+        x = as_real(x)[0]
         return (np.abs(x) >= self.threshold).any(axis=tuple(range(x.ndim - 1)))
 
     def __call__(self, x: Any) -> np.ndarray:
-        """The x̂ of x [..., n_in]."""
-        x_hat, rest = np.array(x), ~self.loud(x)
+        """The x̂ of x [..., n_in]; float32 where x is of integers."""
+        x = as_real(x)[0]
+        x_hat = np.array(x, dtype=np.float32 if x.dtype.kind in "biu" else x.dtype)
+        rest = ~self.loud(x)
         if rest.any():
             x_hat[..., rest] = self.recipe(x_hat[..., rest])
         return x_hat

@@ -363,8 +363,8 @@ class QTensor:
 
         Returns
         -------
-        int8 array, uint8 or int16 where a level exceeds 127, float32 where a level is no integer;
-        the shape of codes
+        int8 array, uint8 or int16 where a level exceeds 127, float32 where a level is no integer
+        or beyond int16; the shape of codes
 
         Examples
         --------
@@ -376,7 +376,7 @@ class QTensor:
         if not book.is_integer:
             return book.decode(self.codes)
         fits = (d for d in (np.int8, np.uint8, np.int16) if np.iinfo(d).min <= book.min)
-        dtype = next(d for d in fits if book.max <= np.iinfo(d).max)
+        dtype = next((d for d in fits if book.max <= np.iinfo(d).max), np.float32)
         levels = np.where(np.isfinite(book.levels), book.levels, 0).astype(dtype)
         return levels[self.codes]
 
@@ -606,6 +606,8 @@ scale_storage='E8M0'), 4.25 bits per value>
                 recipe, name = _from_data(header["recipe"]), header["dtype"]
                 home = np if hasattr(np, name) else import_module("ml_dtypes")
                 dtype = np.dtype(getattr(home, name))
+                if "float" not in dtype.name:
+                    raise ValueError(f"its dtype is {name!r}, no float")
                 return cls.unpack(parts, recipe, tuple(header["shape"]), dtype)
         except Exception as error:  # whatever zipfile, NumPy and JSON make of other bytes
             raise ValueError(

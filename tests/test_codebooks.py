@@ -496,7 +496,11 @@ def test_integer_levels_are_known():
         (lambda: integers(4, signed=None), TypeError, "signed must be True or False"),
         (lambda: integers(4, narrow="no"), TypeError, "narrow must be True or False"),
         (lambda: normal_float(1), ValueError, "from 2 to 8, not 1"),
-        (lambda: format_codebook("E4M3"), TypeError, "fmt must be a FloatFormat such as quantedu.E4M3, not 'E4M3'"),
+        (
+            lambda: format_codebook("E4M3"),
+            TypeError,
+            "FloatFormat such as quantedu.E4M3, not 'E4M3'",
+        ),
         (lambda: format_codebook(formats.FP16), ValueError, "has 16 bits .* up to 8 bits"),
     ],
 )

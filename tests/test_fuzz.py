@@ -990,8 +990,10 @@ WITH_MODELS = {
     "observe_mse": ptq.observe_mse,
     "calibrate batch": lambda j: ptq.calibrate(NET, [j], qe.int_affine(8)),
     "calibrate batches": lambda j: ptq.calibrate(NET, j, qe.int_affine(8)),
+    "calibrate recipe": lambda j: ptq.calibrate(NET, [FOUR], j),
     "calibrate layers": lambda j: ptq.calibrate(NET, [FOUR], qe.int_affine(8), layers=j),
     "quantized": lambda j: ptq.quantized(NET, layers=j, weights=np.round),
+    "fixed_point": ptq.fixed_point,
     "requantize": lambda j: ptq.requantize(j, *ptq.fixed_point(0.5)),
     "IntegerLayer.sums": LAYER.sums,
     "IntegerLayer": LAYER,
@@ -1002,6 +1004,9 @@ WITH_MODELS = {
     "smoothing alpha": lambda j: ptq.smoothing(NET, FOUR, j),
     "best_alpha": lambda j: ptq.best_alpha(NET, FOUR, INT8, INT8, j) if is_real(j) else None,
     "SplitOutliers threshold": ptq.SplitOutliers,
+    "SplitOutliers": ptq.SplitOutliers(),
+    "SplitOutliers.loud": ptq.SplitOutliers().loud,
+    "IntegerNetwork.forward": ptq.integer_network(NET, qe.int_absmax(8), STATIC).forward,
 }
 
 

@@ -506,3 +506,34 @@ def test_sums_of_the_lowest_codes_must_fit_int32_too():
     fewer = Network({"a": np.ones((1, 132_103))}, {"a": [0]})
     integers = ptq.integer_network(fewer, qe.int_absmax(8), symmetric)
     assert integers.forward(np.full((1, 132_103), -500.0)).item() == pytest.approx(-128 * 132_103)
+
+
+@pytest.mark.parametrize("codes", [[[256, 0]], [[-129, 0]], [[2**40, 1]], np.uint64([[2**63, 1]])])
+def test_codes_beyond_8_bits_do_not_wrap_around(codes):
+    layer = ptq.IntegerLayer(np.int8([[1, -2]]), np.int32([3]), np.ones(1))
+    with pytest.raises(ValueError, match="codes are of 8 bits; got"):
+        layer.sums(codes)
+    assert layer.sums([[255, -128]]).tolist() == [[255 + 256 + 3]]
+
+
+@pytest.mark.parametrize("recipe", [np.round, None, "int8"])
+def test_only_the_scales_of_a_quantizer_are_calibrated(recipe):
+    with pytest.raises(TypeError, match="calibration fixes the scales of a Quantizer, not of"):
+        ptq.calibrate(two_layers(), [[[1, 1]]], recipe)
+
+
+@pytest.mark.parametrize("x", [[["1", "2"]], [[1j, 2]], [[None, 1]]])
+def test_an_integer_network_takes_real_numbers_only(x):
+    static = ptq.calibrate(two_layers(), [[[1, 1]]], UINT8)
+    with pytest.raises(TypeError, match="must hold real numbers"):
+        ptq.integer_network(two_layers(), qe.int_absmax(8), static).forward(x)
+
+
+@pytest.mark.parametrize(
+    ("sums", "shift"), [([2**31], 31), ([-(2**31) - 1], 31), ([5], -3), ([5], 63), ([1, 2**40], 31)]
+)
+def test_sums_beyond_32_bits_and_impossible_shifts_are_not_requantized(sums, shift):
+    with pytest.raises(ValueError, match=r"sums are of 32 bits, a shift is 0 … 62; got \["):
+        ptq.requantize(sums, 2**30, shift)
+    assert ptq.requantize([-(2**31), 2**31 - 1], 2**30, 30).tolist() == [-(2**31), 2**31 - 1]
+    assert ptq.requantize([-3, -1, 0, 1, 3], 2**30, 31).tolist() == [-1, 0, 0, 1, 2]

@@ -323,3 +323,11 @@ def test_the_split_is_a_recipe_of_a_model():
     )
     y = loud.forward(x)
     assert np.abs(split.forward(x) - y).max() < np.abs(plain.forward(x) - y).max()
+
+
+def test_the_split_of_integers_does_not_cut_what_was_rounded_back_to_integers():
+    """5 and 3 under one scale: 3 comes back as 76 · 5/127 = 2.992, and once came back as 2."""
+    x = np.array([[5, 3, 80]])
+    assert np.allclose(SplitOutliers()(x), [[5, 76 * 5 / 127, 80]], rtol=1e-6)
+    assert SplitOutliers()(x).dtype == np.float32
+    assert x.tolist() == [[5, 3, 80]]

@@ -766,3 +766,10 @@ def test_what_a_qtensor_holds_cannot_be_changed():
     for array in (q.codes, q.scale, q.zero_point):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
+
+
+def test_integer_levels_beyond_int16_are_given_as_float32():
+    far = Codebook("far", 40_000 + np.arange(4.0))
+    q = Quantizer(far, scales.absmax).quantize([1.0, 2.0])
+    assert q.values.dtype == np.float32
+    assert set(q.values.tolist()) <= set(far.levels.tolist())

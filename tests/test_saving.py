@@ -123,7 +123,10 @@ def test_a_newer_file_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"shape": [11]}, {"shape": 10}, {"dtype": "float31"}, {"recipe": None}, {"format": "else"}],
+    [
+        *({"shape": [11]}, {"shape": 10}, {"recipe": None}, {"format": "else"}),
+        *({"dtype": name} for name in ("float31", "int8", "complex64", "str_", "add", "int4", 4)),
+    ],
 )
 def test_a_header_that_makes_no_sense_is_refused(tmp_path, changed):
     path = tmp_path / "q.npz"
