@@ -20,7 +20,6 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from quantedu._checks import require_rng
 from quantedu.networks import DATA, Model
 
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
@@ -375,13 +374,11 @@ def sample(
         raise ValueError(
             f"a prompt of {length} bytes and n={n} more must fit the context, {model.context}"
         )
-    if not temperature >= 0 or (temperature > 0 and rng is None):
+    if not temperature >= 0 or (temperature > 0 and not hasattr(rng, "random")):
         raise ValueError(
-            f"temperature={temperature} with rng={rng}; pass temperature=0, or one above 0 and "
+            f"temperature={temperature} with rng={rng!r}; pass temperature=0, or one above 0 and "
             "an rng such as np.random.default_rng(0)"
         )
-    if temperature > 0:
-        require_rng(rng, "random")
     cache: Cache = {}
     for _ in range(n):
         fresh = written[cache["block0"][0].shape[2] :] if cache else written

@@ -330,7 +330,7 @@ def test_the_batch_bounds_the_memory():
         (lambda: sample(MODEL, "a", 256, temperature=0), ValueError, "must fit the context"),
         (lambda: sample(MODEL, "a", 1), ValueError, "rng=None"),
         (lambda: sample(MODEL, "a", 1, -1.0), ValueError, "temperature=-1"),
-        (lambda: sample(MODEL, "a", 1, 1.0, 0), TypeError, "rng must be a generator: .*, not 0"),
+        (lambda: sample(MODEL, "a", 1, 1.0, 0), ValueError, "=1.0 with rng=0; .*default_rng"),
         (lambda: MODEL.logits([[1]], []), TypeError, r"cache must be a dict, .* not \[\]"),
         (lambda: MODEL.with_weights(nf4(), ["head"]), ValueError, r"no layer \['head'\].*block0.q"),
         (lambda: MODEL.with_weights(np.ravel), ValueError, "must keep the shape"),
