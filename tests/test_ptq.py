@@ -537,3 +537,16 @@ def test_sums_beyond_32_bits_and_impossible_shifts_are_not_requantized(sums, shi
         ptq.requantize(sums, 2**30, shift)
     assert ptq.requantize([-(2**31), 2**31 - 1], 2**30, 30).tolist() == [-(2**31), 2**31 - 1]
     assert ptq.requantize([-3, -1, 0, 1, 3], 2**30, 31).tolist() == [-1, 0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("axis", [None, -1])
+def test_a_row_of_zeros_without_a_bias_gives_scores_of_zero_and_leaves_the_others_alone(axis):
+    net = Network({"a": [[0, 0], [1, -2]], "b": [[1, 1], [0, 0]]}, {"a": [0, 3], "b": [0, 0]})
+    static = ptq.calibrate(net, [[[1, 1], [5, 2]]], UINT8)
+    integers = ptq.integer_network(net, qe.int_absmax(8, axis), static)
+    scores = integers.forward([[5.0, 2.0], [1.0, 1.0]])
+    assert scores[:, 1].tolist() == [0, 0]
+    np.testing.assert_allclose(scores[:, 0], net.forward([[5.0, 2.0], [1.0, 1.0]])[:, 0], atol=0.1)
+    nothing = Network({"a": np.zeros((2, 2))}, {"a": [0, 0]})
+    found = ptq.integer_network(nothing, qe.int_absmax(8, axis), {"a": ptq.Static(UINT8, 1.0)})
+    assert found.forward([[5.0, 2.0]]).tolist() == [[0, 0]]

@@ -1,6 +1,7 @@
 """Every scale rule against what it promises, on groups a reader can check."""
 
 import functools
+import math
 import re
 
 import numpy as np
@@ -239,3 +240,12 @@ def test_mse_best_of_nothing_and_with_no_steps():
     assert scales.mse_best(np.zeros((2, 0)), NF4)[0].tolist() == [[0], [0]]
     with pytest.raises(ValueError, match="n_steps=0: at least one"):
         scales.mse_best(np.ones((1, 4)), NF4, n_steps=0)
+
+
+@pytest.mark.parametrize("width", [1, 5, 70_000])
+def test_the_mean_magnitude_is_that_of_each_group_and_no_piece_is_forgotten(width):
+    groups = np.random.default_rng(0).standard_normal((3, width)).astype(np.float32)
+    scale, zero_point = scales.mean_abs(groups, INT8)
+    assert (scale.shape, zero_point) == ((3, 1), 0.0)
+    for row, found in zip(groups, scale[:, 0], strict=True):
+        assert found == pytest.approx(math.fsum(map(abs, row.tolist())) / width, rel=1e-7)
