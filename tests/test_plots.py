@@ -75,7 +75,7 @@ def test_without_axes_makes_one_figure_of_notebook_width_in_our_style_which_to_p
     png = plots.to_png(picture)
     assert plt.get_fignums() == []
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    assert int.from_bytes(png[16:20], "big") == 8.5 * 80
+    assert int.from_bytes(png[16:20], "big") == 8.5 * 96
     with plt.rc_context({"font.size": 20, "figure.facecolor": "red", "axes.grid": True}):
         before = dict(plt.rcParams)
         assert plots.to_png(draw()) == png

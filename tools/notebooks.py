@@ -42,7 +42,7 @@ METADATA = {
 }
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MAX_LINES = 14
-MAX_OUTPUT = 200 * 1024
+MAX_OUTPUT = 320 * 1024
 MAX_NOTEBOOK = 1536 * 1024
 # What is not the same in the next run, or on the next machine.
 UNSTABLE = re.compile(
