@@ -335,5 +335,5 @@ def test_the_split_of_integers_does_not_cut_what_was_rounded_back_to_integers():
 
 def test_the_search_takes_what_was_recorded_in_place_of_inputs():
     net, x = digits_network(), np.random.default_rng(9).uniform(0, 16, (20, 64))
-    scheme, tried = SCHEMES["W4A4 per tensor"], (0.0, 0.5, 1.0)
-    assert best_alpha(net, net.record(x), scheme, tried) == best_alpha(net, x, scheme, tried)
+    recipes = int_absmax(4, axis=-1), int_absmax(4)
+    assert best_alpha(net, net.record(x), *recipes) == best_alpha(net, x, *recipes)
