@@ -22,6 +22,19 @@ def require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
         raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(choices)}")
 
 
+def require_flags(**given: Any) -> None:
+    """Refuse what is neither True nor False: it is counted with."""
+    for name, value in given.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def require_rng(rng: Any, method: str) -> None:
+    """Refuse a seed where the generator that it makes is asked for."""
+    if not hasattr(rng, method):
+        raise TypeError(f"rng must be a generator: np.random.default_rng(0), say, not {rng!r}")
+
+
 def first_wrong(values: np.ndarray, wrong: np.ndarray) -> str:
     """How many entries are wrong, and the first of them with its position."""
     if values.ndim == 0:

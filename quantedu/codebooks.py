@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_codes, as_real, first_wrong, integer_in, require_choice
+from quantedu._checks import (
+    as_codes,
+    as_real,
+    first_wrong,
+    integer_in,
+    require_choice,
+    require_flags,
+)
 from quantedu._tables import TABULATE_FROM, by_chunks, carry_table, pair_table, take_pairs
 from quantedu.formats import FloatFormat
 
@@ -346,13 +353,6 @@ def _lookup(codebook: Codebook) -> Callable[[np.ndarray, np.ndarray], None] | No
 # The codebooks
 
 
-def _flags(**given: Any) -> None:
-    """Refuse what is neither True nor False: it is counted with."""
-    for name, value in given.items():
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{name} must be True or False, not {value!r}")
-
-
 @functools.cache
 def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     """The integers of so many bits; signed ones as two's complement, ties to even.
@@ -371,7 +371,7 @@ def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     >>> integers(4, signed=False).max, integers(4, narrow=True).min
     (15.0, -7.0)
     """
-    _flags(signed=signed, narrow=narrow)
+    require_flags(signed=signed, narrow=narrow)
     bits = integer_in("bits", bits, 1 + signed, 8)
     if narrow and not signed:
         raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
@@ -449,7 +449,7 @@ def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = 
     >>> normal_float(4, symmetric=True).levels[[0, 7, 8, 15]]
     array([-1.,  0.,  0.,  1.], dtype=float32)
     """
-    _flags(symmetric=symmetric)
+    require_flags(symmetric=symmetric)
     bits = integer_in("bits", bits, 2, 8)
     name = f"NF{bits}{' symmetric' if symmetric else ''}"
     if offset is None:
@@ -585,7 +585,7 @@ def log2(bits: int, zero: bool = True) -> Codebook:
     >>> log2(3, zero=False).decode(log2(3, zero=False).encode([0.0, 0.7, 0.71]))
     array([0.125, 0.5  , 1.   ], dtype=float32)
     """
-    _flags(zero=zero)
+    require_flags(zero=zero)
     bits = integer_in("bits", bits, 1 + zero, 8)
     powers = 2.0 ** np.arange(zero - 2 ** (bits - 1) + 1, 1)
     cuts = np.concatenate([[powers[0] / 2] * zero, 2**0.5 * powers[:-1]])

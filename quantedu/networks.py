@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
-from quantedu._checks import as_real, first_wrong, integer_in
+from quantedu._checks import as_real, first_wrong, integer_in, require_rng
 
 DATA = Path(__file__).parent / "data"
 
@@ -433,7 +433,7 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
     <Network hidden1 16×64, output 10×16>
     """
     widths = [integer_in("a width", width, 1) for width in widths]
-    _needs_rng(rng, "standard_normal")
+    require_rng(rng, "standard_normal")
     names = [*(f"hidden{i + 1}" for i in range(len(widths) - 2)), "output"]
     sizes = list(zip(names, widths, widths[1:]))
     weights = {n: rng.standard_normal((o, i)) * np.sqrt(2 / i) for n, i, o in sizes}
@@ -543,7 +543,7 @@ def descend(
             f"training needs n ≥ batch ≥ 1, epochs ≥ 0 and rate > 0; got n={n}, batch={batch}, "
             f"epochs={epochs}, rate={rate}"
         )
-    _needs_rng(rng, "permutation")
+    require_rng(rng, "permutation")
     steps, memory = epochs * (n // batch), dict[str, Any]()
     good = parameters
     for t in tqdm(range(steps), disable=not progress, unit="step"):
@@ -565,11 +565,6 @@ def descend(
     if watch is not None:
         watch(epochs, parameters)
     return parameters
-
-
-def _needs_rng(rng: Any, method: str) -> None:
-    if not hasattr(rng, method):
-        raise TypeError(f"rng must be a generator: np.random.default_rng(0), say, not {rng!r}")
 
 
 def _finite(numbers: Iterable[Any], t: int, rate: float) -> bool:

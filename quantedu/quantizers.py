@@ -68,6 +68,8 @@ class Quantizer:
 
     Examples
     --------
+    >>> from quantedu.codebooks import integers
+    >>> from quantedu.scales import absmax
     >>> int8 = Quantizer(integers(8), absmax)
     >>> int8(np.array([100.25, -50.5, 127.0], dtype=np.float32))
     array([100., -50., 127.], dtype=float32)

@@ -19,9 +19,8 @@ from quantedu.metrics import entropy
 from quantedu.networks import digits_network
 from quantedu.sketch import Axis, Panel, Scene, bars, line, points, ticks
 
-_FIXED: dict[
-    str, Callable[[int], Codebook]
-] = {  # from 2 bits; with one bit all of them are −1 and 1
+# from 2 bits; with one bit all of them are −1 and 1
+_FIXED: dict[str, Callable[[int], Codebook]] = {
     "evenly spaced": uniform,
     "evenly spaced, with 0": lambda bits: integers(bits, narrow=True),
     "powers of two": lambda bits: log2(bits, zero=False),
@@ -160,13 +159,17 @@ def low_bits(family: str = "k-means", bits: int = 3, data: str = "normal") -> Sc
     ).replace("digits network data", "a trained layer")
     top = levels[levels.size // 2 :]  # of many, the largest: powers of two go down to nothing
     shown = " ".join(f"{level:+.3f}" for level in top[-10:])
-    same = [f"{name} {found[bits - BITS[0]]:.2f}" for name, found in decibels.items()]
+    here = {name: f"{found[bits - BITS[0]]:.2f}" for name, found in decibels.items()}
+    even, powers = (
+        f"{name} {here[name]} (with 0: {here[f'{name}, with 0']})"
+        for name in ("evenly spaced", "powers of two")
+    )
     text = (
         f"levels from the middle up: {'… ' * (top.size > 10)}{shown}\n"
         f"used {shares.min():.1%} to {shares.max():.1%}, entropy {entropy(shares):.3f} of "
         f"{np.log2(levels.size):.3f} bits\n"
-        f"dB with {bits} bit{'s' * (bits > 1)}: {', '.join(same[:2])},\n"
-        f"{', '.join(same[2:4])},\n{', '.join(same[4:])}"
+        f"dB with {bits} bit{'s' * (bits > 1)}: {even},\n{powers},\n"
+        f"normal float {here['normal float']}, {KMEANS} {here[KMEANS]}"
     )
     return Scene(title, panels, text, columns=2)
 
