@@ -301,6 +301,16 @@ def test_rescaled_inputs_leave_the_function_as_it_was():
     np.testing.assert_allclose(same.forward(text), model.forward(text), rtol=1e-3, atol=1e-4)
 
 
+def test_layers_that_read_the_same_input_may_be_named_together_with_one_divisor_and_no_other():
+    model, s = tiny(np.random.default_rng(5)), np.exp2(np.arange(8) % 3 - 1.0)
+    one = model.rescale_inputs({"block0.q": s})
+    for scales in ({"block0.q": s, "block0.v": s}, {"block0.v": s.tolist()}):
+        same = model.rescale_inputs(scales)
+        assert all(np.array_equal(w, one.layers[name]) for name, w in same.layers.items())
+    with pytest.raises(ValueError, match="read the same input; give them the same s"):
+        model.rescale_inputs({"block0.q": s, "block0.v": 2 * s})
+
+
 def test_the_batch_bounds_the_memory():
     peaks = []
     for batch in (2, 8):

@@ -331,3 +331,9 @@ def test_the_split_of_integers_does_not_cut_what_was_rounded_back_to_integers():
     assert np.allclose(SplitOutliers()(x), [[5, 76 * 5 / 127, 80]], rtol=1e-6)
     assert SplitOutliers()(x).dtype == np.float32
     assert x.tolist() == [[5, 3, 80]]
+
+
+def test_the_search_takes_what_was_recorded_in_place_of_inputs():
+    net, x = digits_network(), np.random.default_rng(9).uniform(0, 16, (20, 64))
+    recipes = int_absmax(4, axis=-1), int_absmax(4)
+    assert best_alpha(net, net.record(x), *recipes) == best_alpha(net, x, *recipes)
