@@ -100,7 +100,8 @@ blockwise = Exercise(
     def blockwise(x, bits, block_size):
         flat = np.append(x, np.zeros(-x.size % block_size))
         absmax = np.abs(flat.reshape(-1, block_size)).max(axis=1)
-        scale = np.repeat(absmax / (2 ** (bits - 1) - 1), block_size)[: x.size].reshape(x.shape)
+        scale = np.repeat(absmax / (2 ** (bits - 1) - 1), block_size)
+        scale = scale[: x.size].reshape(x.shape)
         return np.rint(x / np.where(scale == 0, 1, scale)) * scale
     """,
     agree=_close_with_zeros,

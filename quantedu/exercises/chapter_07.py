@@ -167,7 +167,8 @@ lloyd_round = Exercise(
     def lloyd_round(x, levels):
         codes = np.abs(x[:, None] - levels).argmin(axis=1)
         chosen = [x[codes == k] for k in range(len(levels))]
-        return np.array([c.mean() if c.size else old for c, old in zip(chosen, levels)])
+        pairs = zip(chosen, levels)
+        return np.array([c.mean() if c.size else old for c, old in pairs])
     """,
     agree=close,
 )
