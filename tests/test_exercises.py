@@ -13,7 +13,7 @@ import pytest
 
 import quantedu.exercises
 from quantedu.exercises import Exercise
-from quantedu.exercises.exercise import close, same, same_integers
+from quantedu.exercises.exercise import Verdict, close, same, same_integers
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CHAPTERS = [
@@ -100,7 +100,9 @@ def test_three_mistakes_and_another_style_are_tried_of_each_exercise():
 def test_hints_lead_on_and_end_with_a_clear_error(exercise):
     assert len(exercise.hints) >= 2
     for number in range(1, len(exercise.hints) + 1):
-        assert str(exercise.hint(number)).strip()
+        hint = str(exercise.hint(number))
+        assert hint.strip()
+        assert max(map(len, hint.splitlines())) <= 79
     with pytest.raises(ValueError, match="has hints 1 …"):
         exercise.hint(len(exercise.hints) + 1)
 
@@ -130,8 +132,14 @@ def test_an_answer_that_raises_is_wrong_and_says_where():
     assert "halve(2.0) raises ZeroDivisionError" in repr(verdict)
 
 
+def test_a_long_verdict_breaks_between_words():
+    verdict = Verdict("wrong", " ".join(["halve(2.0) should be 1.0"] * 9))
+    assert " ".join(repr(verdict).split()) == f"✗ wrong: {verdict.message}"
+    assert max(map(len, repr(verdict).splitlines())) <= 79
+
+
 def test_an_answer_that_returns_none_is_asked_for_its_return():
-    assert "is a return missing?" in repr(halve().check(lambda x: None))
+    assert "is a return missing?" in halve().check(lambda x: None).message
 
 
 def test_an_answer_called_by_mistake_is_refused():

@@ -30,10 +30,16 @@ class Verdict:
 
     def __repr__(self) -> str:
         sign = {"not attempted": "○", "wrong": "✗", "right": "✓"}[self.state]
-        return f"{sign} {self.state}: {self.message}"
+        return _wrapped(f"{sign} {self.state}: {self.message}")
 
     def _repr_png_(self) -> bytes | None:
         return self.picture
+
+
+def _wrapped(text: str) -> str:
+    """In lines of 79, what a window of 800 px shows: JupyterLab would break them within words."""
+    wrap = textwrap.TextWrapper(79, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(wrap.fill, text.splitlines()))
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ class Exercise:
         if not (isinstance(number, int) and 1 <= number <= len(self.hints)):
             raise ValueError(f"{self.name} has hints 1 … {len(self.hints)}, not {number}")
         more = f"\n(hint({number + 1}) says more)" if number < len(self.hints) else ""
-        return _Text(textwrap.dedent(self.hints[number - 1]).strip() + more)
+        return _Text(_wrapped(textwrap.dedent(self.hints[number - 1]).strip()) + more)
 
     def solution(self) -> _Text:
         """One way to write it."""
