@@ -63,6 +63,8 @@ def as_codes(codes: Any, whose: str, bits: int, n_codes: int) -> np.ndarray:
 
 def as_real(x: Any) -> tuple[np.ndarray, np.dtype]:
     """An array of x, and the dtype (float32 or float64) that holds each of its entries exactly."""
+    if np.ma.is_masked(x):
+        raise ValueError("x has masked entries; x.filled(0), say, tells what they count as")
     x = np.asarray(x)
     kind, size = x.dtype.kind, x.dtype.itemsize
     if x.dtype.type.__module__ == "ml_dtypes" and "complex" not in x.dtype.name:

@@ -395,6 +395,20 @@ def test_what_numpy_warns_of_becomes_words_and_no_warning():
     assert nothing.check(lambda x: np.where(x == 0, 0, x / x)).state == "right"
 
 
+def test_integers_made_of_nan_are_not_right_though_they_look_it():
+    """0/0 cast to an integer is 0 on one machine and −2^63 on another."""
+    code = Exercise("code", lambda x: np.int64([0]), lambda rng: [(np.zeros(1),)], ("",), "")
+
+    def undefined(x):
+        _ = (x / x).astype(np.int8)
+        return np.int64([0])
+
+    verdict = code.check(undefined)
+    assert verdict.state == "wrong"
+    assert "makes integers of NaN" in verdict.message
+    assert code.check(lambda x: np.int64(x)).state == "right"
+
+
 def test_a_wrong_shape_is_named():
     two = Exercise("two", lambda: np.zeros(2), lambda rng: [()], ("",), "")
     assert "(shape (3,), not (2,))" in two.check(lambda: np.zeros(3)).message

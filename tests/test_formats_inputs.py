@@ -539,3 +539,11 @@ def test_infinity_stays_infinity_in_a_format_without_zero():
     fmt = qe.FloatFormat("UE2M1", 2, 1, signed=False, subnormals=False)
     for rounding in formats.ROUNDINGS[:-1]:
         assert fmt.round(np.inf, rounding) == np.inf
+
+
+def test_masked_entries_are_not_taken_for_numbers():
+    x = np.ma.masked_array([1.0, 2.0], mask=[False, True])
+    for take in (qe.FP16.encode, qe.int_absmax(8), qe.NF4.encode, lambda x: qe.mse(x, x)):
+        with pytest.raises(ValueError, match="masked entries"):
+            take(x)
+    assert qe.FP16.round(np.ma.masked_array([1.5])).tolist() == [1.5]

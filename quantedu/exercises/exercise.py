@@ -116,8 +116,8 @@ class Exercise:
             call = f"{self.name}({', '.join(map(show, arguments))})"
             expected = self.spec(*copy.deepcopy(arguments))
             try:
-                with np.errstate(all="ignore"), warnings.catch_warnings():
-                    warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
+                with np.errstate(all="warn"), warnings.catch_warnings(record=True) as heard:
+                    warnings.simplefilter("always", RuntimeWarning)  # 0/0, the mean of nothing
                     got = _readable(answer(*copy.deepcopy(arguments)))
             except NotImplementedError:
                 got = ...
@@ -133,6 +133,9 @@ class Exercise:
                 message = f"{call} should be {show(expected)}, but your function gives {show(got)}"
                 message += _apart(expected, got)
                 return Verdict("wrong", message, self._drawn(arguments, expected, got))
+            if any("encountered in cast" in str(warning.message) for warning in heard):
+                said = "makes integers of NaN or infinity, which give other numbers elsewhere"
+                return Verdict("wrong", f"{call} {said}: where does the NaN come from?")
             tried += 1
         return Verdict(
             "right", f"{self.name} agrees with the specification on all {tried} inputs tried"
