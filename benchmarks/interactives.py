@@ -4,7 +4,8 @@
     python benchmarks/interactives.py 05 06      these
 
 Opens the notebooks in a real JupyterLab and a real Chromium, as tests/browser does, runs them, and
-moves each slider of each interactive, a step at a time. Prints a table for benchmarks/README.md.
+moves each control of each interactive (sliders, lists, boxes, buttons, bits), a step at a time.
+Prints a table for benchmarks/README.md.
 """
 
 import os
@@ -20,10 +21,29 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 import conftest  # noqa: E402
 
 STEPS = 20
-DRAG = """async ([frame, which, steps]) => {
-    const explorer = document.querySelectorAll('.qe:has(.qe-panels)')[frame];
-    const slider = explorer.querySelectorAll('input[type=range]')[which], times = [];
-    const max = Number(slider.max), panels = explorer.querySelector('.qe-panels');
+CONTROLS = ".qe :is(input[type=range], select, input[type=checkbox], .qe-buttons, .qe-bits)"
+MOVE = """async ([which, steps, controls]) => {
+    const control = document.querySelectorAll(controls)[which], times = [];
+    const after = (list, i) => list[(i + 1) % list.length];
+    const press = {bubbles: true, button: 0, buttons: 1, pointerType: 'mouse'};
+    const move = i => {
+        if (control.matches('.qe-bits')) {
+            after(control.querySelectorAll('.qe-bit'), i)
+                .dispatchEvent(new PointerEvent('pointerdown', press));
+        } else if (control.matches('.qe-buttons')) {
+            const radios = [...control.querySelectorAll('input')];
+            after(radios, radios.findIndex(radio => radio.checked)).click();
+        } else if (control.matches('select')) {
+            control.selectedIndex = (control.selectedIndex + 1) % control.length;
+            control.dispatchEvent(new Event('change', {bubbles: true}));
+        } else if (control.matches('[type=checkbox]')) {
+            control.click();
+        } else {
+            control.value = (Number(control.value) + 1) % (Number(control.max) + 1);
+            control.dispatchEvent(new Event('input', {bubbles: true}));
+        }
+    };
+    const frame = control.closest('.qe'), seen = frame.querySelector('.qe-panels, .qe-value');
     for (let i = 0; i < steps; i++) {
         await new Promise(done => setTimeout(done, 60));
         const start = performance.now();
@@ -33,10 +53,9 @@ DRAG = """async ([frame, which, steps]) => {
                 observer.disconnect();
                 clearTimeout(wait);
                 done(true);
-            }).observe(panels, {childList: true, attributes: true, subtree: true});
+            }).observe(seen, {childList: true, attributes: true, subtree: true});
         });
-        slider.value = (Number(slider.value) + 1) % (max + 1);
-        slider.dispatchEvent(new Event('input', {bubbles: true}));
+        move(i);
         const drawn = await changed;
         await new Promise(requestAnimationFrame);
         if (drawn) times.push(performance.now() - start);
@@ -44,16 +63,19 @@ DRAG = """async ([frame, which, steps]) => {
     return times;
 }"""
 
+NAME = """node => (node.matches('.qe-bits') ? 'a bit, clicked' : node.getAttribute('aria-label')
+    || node.closest('label')?.firstChild.textContent.trim()
+    || node.closest('label')?.textContent.trim() || node.className)"""
+
 
 def medians(lab):
-    """Median and ninth decile of each slider, in ms; a first round fills what the scene keeps."""
-    explorers = lab.page.locator(".qe:has(.qe-panels)")
-    for i in range(explorers.count()):
-        sliders = explorers.nth(i).locator("input[type=range]")
-        for k in range(sliders.count()):
-            lab.page.evaluate(DRAG, [i, k, STEPS])
-            times = lab.page.evaluate(DRAG, [i, k, STEPS])
-            label = sliders.nth(k).get_attribute("aria-label") or f"slider {k + 1}"
+    """Median and ninth decile of each control, in ms; a first round fills what the scene keeps."""
+    found = lab.page.locator(CONTROLS)
+    for i in range(found.count()):
+        lab.page.evaluate(MOVE, [i, STEPS, CONTROLS])
+        times = lab.page.evaluate(MOVE, [i, STEPS, CONTROLS])
+        label = found.nth(i).evaluate(NAME)
+        if len(times) > 1:
             yield label, statistics.median(times), statistics.quantiles(times, n=10)[-1]
 
 

@@ -341,6 +341,6 @@ def test_a_notebook_without_a_kernel_shows_the_picture(lab, expect):
     book = lab(nbformat.v4.new_notebook(cells=cells), run=False)
     picture = book.page.locator(".jp-OutputArea img")
     expect(picture).to_have_count(1)
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 680
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 8.5 * 96
     assert re.match("n = 1\nstill", data["text/plain"])
     assert book.errors == []
