@@ -1,5 +1,6 @@
 """What every door asks of its input; the refusals say what came, what was expected, what to do."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def as_codes(codes: Any, whose: str, bits: int, n_codes: int) -> np.ndarray:
 
 def as_real(x: Any) -> tuple[np.ndarray, np.dtype]:
     """An array of x, and the dtype (float32 or float64) that holds each of its entries exactly."""
-    if np.ma.is_masked(x):
+    if "numpy.ma" in sys.modules and np.ma.is_masked(x):  # to import it takes its time
         raise ValueError("x has masked entries; x.filled(0), say, tells what they count as")
     x = np.asarray(x)
     kind, size = x.dtype.kind, x.dtype.itemsize
