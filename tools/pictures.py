@@ -145,7 +145,7 @@ _TILES: dict[str, tuple[str, Callable[[Axes], None]]] = {
     "00": ("squeeze a model", _squeezed),
     "01": ("bits to a number", _fields),
     "02": ("range or precision", _ranges),
-    "03": ("round, scale, shift", _staircase),
+    "03": ("round and scale", _staircase),
     "04": ("walls for outliers", _walls),
     "05": ("16 numbers, a bell", _bell),
     "06": ("where zero goes", _zeros),
