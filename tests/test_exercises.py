@@ -354,7 +354,7 @@ def test_bfloat16_counts_as_the_numbers_it_holds():
     assert words_of(np.float32([1.5, 2]), np.array([1.5, 2], ml_dtypes.bfloat16)).startswith(
         "it agrees"
     )
-    assert "gives [1.5, 4. ]" in words_of([1.5, 2.0], np.array([1.5, 4], ml_dtypes.bfloat16))
+    assert "gives [1.5, 4.]" in words_of([1.5, 2.0], np.array([1.5, 4], ml_dtypes.bfloat16))
 
 
 def test_an_answer_cannot_change_arrays_inside_a_list_either():
@@ -407,6 +407,16 @@ def test_integers_made_of_nan_are_not_right_though_they_look_it():
     assert verdict.state == "wrong"
     assert "makes integers of NaN" in verdict.message
     assert code.check(lambda x: np.int64(x)).state == "right"
+
+
+def test_more_than_two_arguments_are_shown_by_name_and_matrices_on_a_line():
+    line = Exercise("line", lambda w, x, b: w @ x + b, lambda rng: [CASE], ("",), "")
+    message = line.check(lambda w, x, b: w @ x).message
+    assert message.startswith("line(w=[[1., 2.], [3., 4.]], x=[1., 0.5], b=10) should be [12.,")
+    assert words_of((1.0, np.eye(2)), 0.0).startswith("it() should be (1.0, [[1., 0.], [0., 1.]])")
+
+
+CASE = (np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.5]), 10)
 
 
 def test_a_wrong_shape_is_named():

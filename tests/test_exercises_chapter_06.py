@@ -132,4 +132,4 @@ def test_a_missing_zero_can_be_seen_in_what_is_shown():
     verdict = chapter_06.affine_levels.check(
         lambda low, high, bits: np.linspace(low, high, 2**bits)
     )
-    assert "affine_levels(-1.0, 1.2, 2) should be [-0.73333333,  0.        ," in verdict.message
+    assert "(low=-1.0, high=1.2, bits=2) should be [-0.73333333, 0.," in verdict.message

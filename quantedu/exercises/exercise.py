@@ -2,8 +2,10 @@
 
 import copy
 import functools
+import inspect
 import math
 import numbers
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable
@@ -113,7 +115,11 @@ class Exercise:
             )
         tried, show = 0, functools.partial(_shown, self.show or short)
         for arguments in self.cases(np.random.default_rng(0)):
-            call = f"{self.name}({', '.join(map(show, arguments))})"
+            given = [show(argument) for argument in arguments]
+            if len(given) > 2:  # of more than two, nobody knows which is which
+                names = inspect.signature(self.spec).parameters
+                given = [f"{name}={text}" for name, text in zip(names, given)]
+            call = f"{self.name}({', '.join(given)})"
             expected = self.spec(*copy.deepcopy(arguments))
             try:
                 with np.errstate(all="warn"), warnings.catch_warnings(record=True) as heard:
@@ -273,14 +279,16 @@ def short(value: Any) -> str:
     """A value as a verdict writes it: long arrays cut, numbers without their type.
 
     >>> short((np.float32(0.5), np.arange(3)))
-    '(0.5, array([0, 1, 2]))'
+    '(0.5, [0, 1, 2])'
     """
     if isinstance(value, np.ndarray):
-        return np.array2string(value, separator=", ", threshold=12, edgeitems=4)
+        text = np.array2string(value, separator=", ", threshold=12, edgeitems=4)
+        return re.sub(r"\s+(?=[,\]])|(?<=\[)\s+", "", re.sub(r"\s+", " ", text))
     if isinstance(value, (float, np.floating)):
         return "nan" if math.isnan(value) else repr(float(value))
     if isinstance(value, np.generic):
         return repr(value.item())
-    if type(value) in (list, tuple) and any(isinstance(v, np.generic) for v in value):
-        return repr(type(value)(v.item() if isinstance(v, np.generic) else v for v in value))
+    if type(value) in (list, tuple) and any(isinstance(v, np.generic | np.ndarray) for v in value):
+        ends = "[]" if type(value) is list else "()"
+        return f"{ends[0]}{', '.join(map(short, value))}{ends[1]}"
     return repr(value)
