@@ -17,15 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import (
-    as_codes,
-    as_real,
-    first_wrong,
-    integer_in,
-    require_choice,
-    require_flags,
-)
-from quantedu._tables import TABULATE_FROM, by_chunks, carry_table, pair_table, take_pairs
+from quantedu import _checks, _tables
 from quantedu.formats import FloatFormat
 
 TIES = ("lower", "even")
@@ -72,8 +64,8 @@ class Codebook:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name):
             raise TypeError(f"name must be a non-empty string, not {self.name!r}")
-        require_choice("ties", self.ties, TIES)
-        levels = np.array(as_real(self.levels)[0], dtype=np.float32)  # a copy of our own
+        _checks.require_choice("ties", self.ties, TIES)
+        levels = np.array(_checks.as_real(self.levels)[0], dtype=np.float32)  # a copy of our own
         if levels.ndim != 1 or not 1 <= levels.size <= 256:
             raise ValueError(
                 f"{self.name}: levels must be 1 to 256 numbers in a row, not shape {levels.shape}"
@@ -88,7 +80,7 @@ class Codebook:
             up = (codes[1:] % 2 == 0) & (self.ties == "even")
             thresholds = _at_most(_midpoints(levels[codes], np.float64), up)
         else:
-            thresholds = np.array(as_real(self.thresholds)[0], dtype=np.float32)
+            thresholds = np.array(_checks.as_real(self.thresholds)[0], dtype=np.float32)
         if thresholds.shape != low.shape:
             raise ValueError(
                 f"{self.name}: {codes.size} levels have {low.size} thresholds between them, "
@@ -98,7 +90,7 @@ class Codebook:
         if wrong.any():
             raise ValueError(
                 f"{self.name}: each threshold must lie between its two levels; "
-                f"got {first_wrong(thresholds, wrong)}"
+                f"got {_checks.first_wrong(thresholds, wrong)}"
             )
         zeros = np.signbit(low) & ~np.signbit(high) & (high == low)
         thresholds = np.where(zeros, np.float32(0), thresholds) + np.float32(0)
@@ -185,15 +177,16 @@ class Codebook:
         >>> integers(8).encode([-128.5, -0.5, 0.5, 1.5, 300.0])    # two's complement, ties to even
         array([128,   0,   0,   2, 127], dtype=uint8)
         """
-        x = as_real(x)[0]
+        x = _checks.as_real(x)[0]
         x = x.astype(np.float32) if x.dtype.kind == "V" else x
         if x.size and np.isnan(x.max()):  # the largest is NaN if any is
             nan = np.isnan(x)
             raise ValueError(
-                f"{self.name} has no level for NaN; got {first_wrong(x, nan)}; replace them first"
+                f"{self.name} has no level for NaN; got {_checks.first_wrong(x, nan)}; "
+                "replace them first"
             )
         with np.errstate(over="ignore"):
-            return by_chunks(x, np.float32, np.uint8, self.encoder(x.size))
+            return _tables.by_chunks(x, np.float32, np.uint8, self.encoder(x.size))
 
     def encoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
         """The function encode(x, out) for so many values: contiguous float32 in, uint8 out.
@@ -203,7 +196,7 @@ class Codebook:
         >>> out
         array([8, 0, 3], dtype=uint8)
         """
-        lookup = _lookup(self) if size >= TABULATE_FROM else None
+        lookup = _lookup(self) if size >= _tables.TABULATE_FROM else None
         if lookup is not None:
             return lookup
 
@@ -246,7 +239,7 @@ class Codebook:
         array([   0.,  127., -128.,   -1.], dtype=float32)
         """
         codes = self.check_codes(codes)
-        return by_chunks(codes, np.uint8, np.float32, self.decoder(codes.size))
+        return _tables.by_chunks(codes, np.uint8, np.float32, self.decoder(codes.size))
 
     def decoder(self, size: int) -> Callable[[np.ndarray, np.ndarray], None]:
         """The function decode(codes, out) for so many values: uint8 in, float32 out.
@@ -256,8 +249,8 @@ class Codebook:
         >>> out
         array([-8.,  3.], dtype=float32)
         """
-        if size >= TABULATE_FROM:
-            return functools.partial(take_pairs, self._level_pairs)
+        if size >= _tables.TABULATE_FROM:
+            return functools.partial(_tables.take_pairs, self._level_pairs)
 
         def fill(codes: np.ndarray, out: np.ndarray) -> None:
             out[...] = self.levels[codes]
@@ -266,7 +259,7 @@ class Codebook:
 
     @functools.cached_property
     def _level_pairs(self) -> np.ndarray:
-        return pair_table(self.levels)
+        return _tables.pair_table(self.levels)
 
     def check_codes(self, codes: Any) -> np.ndarray:
         """The codes as an integer array, refused where one is none of this codebook's.
@@ -274,7 +267,7 @@ class Codebook:
         >>> integers(4).check_codes([0, 15])
         array([ 0, 15])
         """
-        return as_codes(codes, self.name, self.bits, len(self.levels))
+        return _checks.as_codes(codes, self.name, self.bits, len(self.levels))
 
 
 def _midpoints(ranked: np.ndarray, dtype: Any) -> np.ndarray:
@@ -326,12 +319,12 @@ def _lookup(codebook: Codebook) -> Callable[[np.ndarray, np.ndarray], None] | No
     if np.abs(crossed).max() > 1:
         return None
     numbers, negated = codes.astype(np.int64), False
-    table, irregular = carry_table(define, 16, 0)
+    table, irregular = _tables.carry_table(define, 16, 0)
     permuted = False
     if irregular.any():
         permuted = bool(np.any((codes[0] + ranks) & ones != codes))
         numbers, negated = ranks + (0 if permuted else int(codes[0])), True
-        table, _ = carry_table(define, 16, 0)
+        table, _ = _tables.carry_table(define, 16, 0)
 
     def lookup(x: np.ndarray, out: np.ndarray) -> None:
         bits = x.view(np.uint32)
@@ -371,8 +364,8 @@ def integers(bits: int, signed: bool = True, narrow: bool = False) -> Codebook:
     >>> integers(4, signed=False).max, integers(4, narrow=True).min
     (15.0, -7.0)
     """
-    require_flags(signed=signed, narrow=narrow)
-    bits = integer_in("bits", bits, 1 + signed, 8)
+    _checks.require_flags(signed=signed, narrow=narrow)
+    bits = _checks.integer_in("bits", bits, 1 + signed, 8)
     if narrow and not signed:
         raise ValueError("narrow=True leaves the lowest signed code unused; pass signed=True")
     levels = np.arange(2.0**bits)
@@ -449,8 +442,8 @@ def normal_float(bits: int = 4, symmetric: bool = False, offset: float | None = 
     >>> normal_float(4, symmetric=True).levels[[0, 7, 8, 15]]
     array([-1.,  0.,  0.,  1.], dtype=float32)
     """
-    require_flags(symmetric=symmetric)
-    bits = integer_in("bits", bits, 2, 8)
+    _checks.require_flags(symmetric=symmetric)
+    bits = _checks.integer_in("bits", bits, 2, 8)
     name = f"NF{bits}{' symmetric' if symmetric else ''}"
     if offset is None:
         exact = (1 - 1 / (2 * (2**bits - 1)) + 1 - 1 / (2 * 2**bits)) / 2
@@ -534,7 +527,7 @@ def uniform(bits: int) -> Codebook:
     >>> uniform(2).levels
     array([-1.        , -0.33333334,  0.33333334,  1.        ], dtype=float32)
     """
-    bits = integer_in("bits", bits, 1, 8)
+    bits = _checks.integer_in("bits", bits, 1, 8)
     return Codebook(f"uniform {bits}-bit", np.linspace(-1, 1, 2**bits))
 
 
@@ -585,8 +578,8 @@ def log2(bits: int, zero: bool = True) -> Codebook:
     >>> log2(3, zero=False).decode(log2(3, zero=False).encode([0.0, 0.7, 0.71]))
     array([0.125, 0.5  , 1.   ], dtype=float32)
     """
-    require_flags(zero=zero)
-    bits = integer_in("bits", bits, 1 + zero, 8)
+    _checks.require_flags(zero=zero)
+    bits = _checks.integer_in("bits", bits, 1 + zero, 8)
     powers = 2.0 ** np.arange(zero - 2 ** (bits - 1) + 1, 1)
     cuts = np.concatenate([[powers[0] / 2] * zero, 2**0.5 * powers[:-1]])
     positive, negative = ([0.0], [np.nan]) if zero else ([], [])
@@ -641,16 +634,16 @@ def lloyd_max(
     >>> lloyd_max([0.0, 1.0, 1.0, 5.0, 6.0, 7.0], bits=1).levels
     array([0.6666667, 6.       ], dtype=float32)
     """
-    bits = integer_in("bits", bits, 1, 8)
+    bits = _checks.integer_in("bits", bits, 1, 8)
     if callable(data):
         low, high = span
         if not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(f"span={span} must be two finite numbers, the lower one first")
         edges = np.linspace(low, high, 2**16 + 1)
         x = (edges[1:] + edges[:-1]) / 2
-        weight = as_real(data(x))[0].astype(np.float64) * np.ones(x.size)
+        weight = _checks.as_real(data(x))[0].astype(np.float64) * np.ones(x.size)
     else:
-        x, count = np.unique(as_real(data)[0].astype(np.float64), return_counts=True)
+        x, count = np.unique(_checks.as_real(data)[0].astype(np.float64), return_counts=True)
         weight = count.astype(np.float64)
     if not (np.isfinite([x, weight]).all() and np.all(weight >= 0) and weight.sum() > 0):
         raise ValueError("lloyd_max needs at least one sample or a density above 0, all finite")

@@ -22,15 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_codes, as_real, first_wrong, is_integer, require_choice
-from quantedu._tables import (
-    TABULATE_FROM,
-    by_chunks,
-    carry_table,
-    filled_by,
-    pair_table,
-    take_pairs,
-)
+from quantedu import _checks, _tables
 
 SPECIALS = ("ieee", "fn", "fnuz", "finite")
 ROUNDINGS = ("nearest_even", "nearest_away", "toward_zero", "up", "down", "stochastic")
@@ -87,7 +79,7 @@ class FloatFormat:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name):
             raise TypeError(f"name must be a non-empty string, not {self.name!r}")
-        require_choice("specials", self.specials, SPECIALS)
+        _checks.require_choice("specials", self.specials, SPECIALS)
         for field, low, high in (
             ("exponent_bits", 1, 11),
             ("mantissa_bits", 0, 52),
@@ -96,7 +88,7 @@ class FloatFormat:
             value = getattr(self, field)
             if field == "bias" and value is None:
                 value = 2 ** (self.exponent_bits - 1) - (self.specials != "fnuz")
-            if not is_integer(value):
+            if not _checks.is_integer(value):
                 raise TypeError(f"{self.name}: {field} must be an integer, not {value!r}")
             object.__setattr__(self, field, int(value))  # a NumPy integer would overflow
             if low is not None and not low <= value <= high:
@@ -313,12 +305,16 @@ class FloatFormat:
             )
         if self in _NATIVE and _NATIVE[self] == dtype:  # a view keeps signalling NaNs too
             return codes.astype(self.code_dtype).view(dtype)[()]
-        if codes.size < TABULATE_FROM or self.bits > 16:
-            return by_chunks(codes, np.uint64, dtype, filled_by(self._decode_definition))
+        if codes.size < _tables.TABULATE_FROM or self.bits > 16:
+            return _tables.by_chunks(
+                codes, np.uint64, dtype, _tables.filled_by(self._decode_definition)
+            )
         table = _decode_table(self, dtype)
         if table.dtype == np.complex64:
-            return by_chunks(codes, np.uint8, dtype, functools.partial(take_pairs, table))
-        return by_chunks(codes, np.intp, dtype, filled_by(table.take))
+            return _tables.by_chunks(
+                codes, np.uint8, dtype, functools.partial(_tables.take_pairs, table)
+            )
+        return _tables.by_chunks(codes, np.intp, dtype, _tables.filled_by(table.take))
 
     def _decode_definition(self, codes: np.ndarray) -> np.ndarray:
         """Put the fields into (−1)^S · 2^(E − bias) · (1 + M/2^m), and mind the exceptions."""
@@ -389,27 +385,30 @@ class FloatFormat:
         >>> E4M3.encode(1e9, overflow="saturate")
         np.uint8(126)
         """
-        require_choice("rounding", rounding, ROUNDINGS)
-        require_choice("overflow", overflow, OVERFLOWS)
+        _checks.require_choice("rounding", rounding, ROUNDINGS)
+        _checks.require_choice("overflow", overflow, OVERFLOWS)
         if rounding == "stochastic" and not isinstance(rng, np.random.Generator):
             raise TypeError(
                 f"rounding='stochastic' needs rng=np.random.default_rng(seed), not {rng!r}"
             )
-        x, carrier = as_real(x)
+        x, carrier = _checks.as_real(x)
         self._refuse_what_has_no_code(x)
         if self in _NATIVE and _NATIVE[self] == carrier and overflow == "special":
             return x.astype(carrier).view(self.code_dtype)[()]
-        if rounding != "stochastic" and carrier == np.float32 and x.size >= TABULATE_FROM:
+        if rounding != "stochastic" and carrier == np.float32 and x.size >= _tables.TABULATE_FROM:
             lookup = _lookup(self, rounding, overflow)
             if lookup is not None:
-                return by_chunks(x, np.float32, self.code_dtype, lookup)
-        plain = (rounding, overflow) == ("nearest_even", "special") and x.size >= TABULATE_FROM
+                return _tables.by_chunks(x, np.float32, self.code_dtype, lookup)
+        plain = (rounding, overflow) == (
+            "nearest_even",
+            "special",
+        ) and x.size >= _tables.TABULATE_FROM
         if self == FP16 and plain:  # NumPy's own cast is the same rounding, and quicker
-            return by_chunks(x, carrier, self.code_dtype, _cast_to_half)
+            return _tables.by_chunks(x, carrier, self.code_dtype, _cast_to_half)
         definition = functools.partial(
             self._encode_definition, rounding=rounding, overflow=overflow, rng=rng
         )
-        return by_chunks(x, np.float64, self.code_dtype, filled_by(definition))
+        return _tables.by_chunks(x, np.float64, self.code_dtype, _tables.filled_by(definition))
 
     def _encode_definition(
         self, x: np.ndarray, rounding: str, overflow: str, rng: np.random.Generator | None = None
@@ -482,7 +481,7 @@ class FloatFormat:
         array([0. , 0.5, 2. , 6. ], dtype=float32)
         """
         codes = self.encode(x, rounding, overflow, rng)
-        carrier = as_real(x)[1]
+        carrier = _checks.as_real(x)[1]
         return self.decode(codes, carrier if self._fits(carrier) else np.float64)
 
     # Looking at a format
@@ -544,7 +543,7 @@ class FloatFormat:
         >>> E2M1.neighbours([0.0, 2.2, 6.0])
         (array([-0.5,  2. ,  4. ]), array([0.5, 3. , nan]))
         """
-        x = np.asarray(as_real(x)[0], dtype=np.float64)
+        x = np.asarray(_checks.as_real(x)[0], dtype=np.float64)
         least = -np.inf if self.signed else 0.0 if self.subnormals else 2.0**-1074
         with np.errstate(all="ignore"):  # beside the largest is infinity; signalling NaNs
             lower, upper = (np.maximum(np.nextafter(x, end), least) for end in (-np.inf, np.inf))
@@ -607,7 +606,7 @@ class FloatFormat:
     # At the door
 
     def _check_codes(self, codes: Any) -> np.ndarray:
-        return as_codes(codes, self.name, self.bits, 2**self.bits)
+        return _checks.as_codes(codes, self.name, self.bits, 2**self.bits)
 
     def _refuse_what_has_no_code(self, x: np.ndarray) -> None:
         if self.has_nan or x.size == 0:
@@ -620,7 +619,7 @@ class FloatFormat:
             if not wrong.any():
                 wrong, what = x < 0, "negative numbers"
             raise ValueError(
-                f"{self.name} has no code for {what}; got {first_wrong(x, wrong)}; "
+                f"{self.name} has no code for {what}; got {_checks.first_wrong(x, wrong)}; "
                 "replace them first, or choose a format with NaN"
             )
 
@@ -664,7 +663,7 @@ def _decode_table(fmt: FloatFormat, dtype: np.dtype) -> np.ndarray:
     """The value of every code; for a byte to float32, of every pair of codes, as complex64."""
     with np.errstate(invalid="ignore"):
         values = fmt._decode_definition(np.arange(2**fmt.bits, dtype=np.uint64)).astype(dtype)
-    return pair_table(values) if fmt.bits <= 8 and dtype == np.float32 else values
+    return _tables.pair_table(values) if fmt.bits <= 8 and dtype == np.float32 else values
 
 
 def _cast_to_half(x: np.ndarray, out: np.ndarray) -> None:
@@ -695,7 +694,7 @@ def _lookup(
         with np.errstate(invalid="ignore"):
             return fmt._encode_definition(x.astype(np.float64), rounding, overflow).astype("u4")
 
-    table = carry_table(define, shift, mark)[0]
+    table = _tables.carry_table(define, shift, mark)[0]
 
     def lookup(x: np.ndarray, out: np.ndarray) -> None:
         bits = x.view(np.uint32)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_codes, integer_in, is_integer, require_choice
+from quantedu import _checks
 
 ORDERS = ("high_first", "low_first")
 PIECE = 2**18  # values worked on at a time: near the cache, and few enough turns of the loop
@@ -50,7 +50,7 @@ class Layout:
     block_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.block_size is not None and not is_integer(self.block_size):
+        if self.block_size is not None and not _checks.is_integer(self.block_size):
             raise TypeError(f"block_size must be an integer or None, not {self.block_size!r}")
         if self.block_size is not None and self.block_size < 1:
             raise ValueError(
@@ -61,7 +61,7 @@ class Layout:
         if self.axis is None:
             return
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
-        if not (axes and all(is_integer(axis) for axis in axes)):
+        if not (axes and all(_checks.is_integer(axis) for axis in axes)):
             raise TypeError(f"axis must be an integer, a tuple of them or None, not {self.axis!r}")
         dimensions = len(self.shape)
         if not all(-dimensions <= axis < dimensions for axis in axes):
@@ -230,10 +230,10 @@ def pack(codes: Any, bits: int, order: str = "high_first", pad: int = 0) -> np.n
     >>> [f"{byte:02x}" for byte in pack([0x1, 0x2, 0x3], bits=4, order="low_first")]
     ['21', '03']
     """
-    require_choice("order", order, ORDERS)
-    bits = integer_in("bits", bits, 1, 8)
-    codes = as_codes(codes, f"{bits} bits", bits, 2**bits).reshape(-1)
-    as_codes(pad, f"{bits} bits, pad too,", bits, 2**bits)
+    _checks.require_choice("order", order, ORDERS)
+    bits = _checks.integer_in("bits", bits, 1, 8)
+    codes = _checks.as_codes(codes, f"{bits} bits", bits, 2**bits).reshape(-1)
+    _checks.as_codes(pad, f"{bits} bits, pad too,", bits, 2**bits)
     packed = np.empty(packed_size(codes.size, bits), dtype=np.uint8)
     for start in range(0, codes.size, PIECE):  # a piece fills whole bytes, the last one excepted
         piece = np.ascontiguousarray(codes[start : start + PIECE], dtype=np.uint8)
@@ -280,8 +280,8 @@ def unpack(packed: Any, bits: int, count: int, order: str = "high_first") -> np.
     >>> unpack(pack([5, 6, 7], bits=3), bits=3, count=3)
     array([5, 6, 7], dtype=uint8)
     """
-    require_choice("order", order, ORDERS)
-    bits, count = integer_in("bits", bits, 1, 8), integer_in("count", count, 0)
+    _checks.require_choice("order", order, ORDERS)
+    bits, count = _checks.integer_in("bits", bits, 1, 8), _checks.integer_in("count", count, 0)
     packed, needed = np.asarray(packed), packed_size(count, bits)
     if packed.dtype != np.uint8:
         raise TypeError(f"packed codes are uint8, not {packed.dtype}")

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_codes, as_real, integer_in
-from quantedu._tables import CHUNK
+from quantedu import _checks, _tables
 
 
 def mse(x: Any, x_hat: Any) -> float:
@@ -108,11 +107,11 @@ def code_usage(codes: Any, n_codes: int) -> np.ndarray:
     >>> code_usage([0, 3, 3], n_codes=4)
     array([1, 0, 0, 2])
     """
-    n_codes = integer_in("n_codes", n_codes, 1)
-    flat = as_codes(codes, "this codebook", (n_codes - 1).bit_length(), n_codes).reshape(-1)
+    n_codes = _checks.integer_in("n_codes", n_codes, 1)
+    flat = _checks.as_codes(codes, "this codebook", (n_codes - 1).bit_length(), n_codes).reshape(-1)
     usage = np.zeros(n_codes, dtype=np.int64)
-    for start in range(0, flat.size, CHUNK):
-        piece = flat[start : start + CHUNK].astype(np.intp)
+    for start in range(0, flat.size, _tables.CHUNK):
+        piece = flat[start : start + _tables.CHUNK].astype(np.intp)
         usage += np.bincount(piece, minlength=n_codes)
     return usage
 
@@ -142,7 +141,7 @@ def entropy(usage: Any) -> float:
     >>> entropy([1, 1, 1, 1]), entropy([8, 0, 0, 0])
     (2.0, 0.0)
     """
-    usage = as_real(usage)[0].astype(np.float64)
+    usage = _checks.as_real(usage)[0].astype(np.float64)
     with _quiet():  # refused below
         total = usage.sum()
     if not (np.isfinite(total) and total > 0 and (usage >= 0).all()):
@@ -170,7 +169,7 @@ def _norm(x: np.ndarray) -> float:
 
 def _pieces(x: Any, x_hat: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The values and the errors x − x̂ in float64, a cache-full at a time."""
-    x, x_hat = as_real(x)[0], as_real(x_hat)[0]
+    x, x_hat = _checks.as_real(x)[0], _checks.as_real(x_hat)[0]
     if x.shape != x_hat.shape:
         raise ValueError(f"x has shape {x.shape}, x_hat {x_hat.shape}; they must be the same")
     if not x.size:
@@ -181,7 +180,7 @@ def _pieces(x: Any, x_hat: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         op_flags=[["readonly", "contig"], ["readonly", "contig"]],
         op_dtypes=[np.float64, np.float64],
         casting="unsafe",
-        buffersize=CHUNK,
+        buffersize=_tables.CHUNK,
     )
     with iterator:
         for values, recovered in iterator:

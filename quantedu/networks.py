@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
-from quantedu._checks import as_real, first_wrong, integer_in, require_rng
+from quantedu import _checks
 
 DATA = Path(__file__).parent / "data"
 
@@ -196,7 +196,7 @@ class Model:
         model: Self = self
         done: dict[tuple[str, ...], np.ndarray] = {}
         for name, given in scales.items():
-            s, n_in = as_real(given)[0].astype(np.float64), self.layers[name].shape[1]
+            s, n_in = _checks.as_real(given)[0].astype(np.float64), self.layers[name].shape[1]
             if s.shape != (n_in,) or not (np.isfinite(s) & (s > 0)).all():
                 raise ValueError(
                     f"s for layer {name!r} must be {n_in} positive finite numbers; got shape "
@@ -283,7 +283,7 @@ class Network(Model):
         scores = self.forward(x)
         if (nan := np.isnan(scores)).any():
             raise ValueError(
-                f"NaN among the scores leaves no class; got {first_wrong(scores, nan)}"
+                f"NaN among the scores leaves no class; got {_checks.first_wrong(scores, nan)}"
             )
         return scores.argmax(axis=-1)
 
@@ -309,7 +309,7 @@ class Network(Model):
             raise ValueError(f"inputs must be [n, n_in], at least one; got shape {x.shape}")
         if not (finite := np.isfinite(x)).all():
             raise ValueError(
-                f"inputs must be finite; got {first_wrong(x, ~finite)}; leave these out"
+                f"inputs must be finite; got {_checks.first_wrong(x, ~finite)}; leave these out"
             )
         if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
             raise ValueError(
@@ -432,8 +432,8 @@ def initial(widths: Sequence[int], rng: np.random.Generator) -> Network:
     >>> initial((64, 16, 10), np.random.default_rng(0))
     <Network hidden1 16×64, output 10×16>
     """
-    widths = [integer_in("a width", width, 1) for width in widths]
-    require_rng(rng, "standard_normal")
+    widths = [_checks.integer_in("a width", width, 1) for width in widths]
+    _checks.require_rng(rng, "standard_normal")
     names = [*(f"hidden{i + 1}" for i in range(len(widths) - 2)), "output"]
     sizes = list(zip(names, widths, widths[1:]))
     weights = {n: rng.standard_normal((o, i)) * np.sqrt(2 / i) for n, i, o in sizes}
@@ -543,7 +543,7 @@ def descend(
             f"training needs n ≥ batch ≥ 1, epochs ≥ 0 and rate > 0; got n={n}, batch={batch}, "
             f"epochs={epochs}, rate={rate}"
         )
-    require_rng(rng, "permutation")
+    _checks.require_rng(rng, "permutation")
     steps, memory = epochs * (n // batch), dict[str, Any]()
     good = parameters
     for t in tqdm(range(steps), disable=not progress, unit="step"):
@@ -593,7 +593,7 @@ def _cross_entropy(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.nd
 def _single(x: Any) -> np.ndarray:
     """Real numbers as float32; what is beyond its range is infinite."""
     with np.errstate(over="ignore"):
-        return as_real(x)[0].astype(np.float32, copy=False)
+        return _checks.as_real(x)[0].astype(np.float32, copy=False)
 
 
 def _frozen(array: Any, name: str, ndim: int) -> np.ndarray:
@@ -601,7 +601,9 @@ def _frozen(array: Any, name: str, ndim: int) -> np.ndarray:
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, not shape {array.shape}")
     if not (finite := np.isfinite(array)).all():
-        raise ValueError(f"{name} must be finite as float32; got {first_wrong(array, ~finite)}")
+        raise ValueError(
+            f"{name} must be finite as float32; got {_checks.first_wrong(array, ~finite)}"
+        )
     array.flags.writeable = False
     return array
 

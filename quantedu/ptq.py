@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_real
+from quantedu import _checks
 from quantedu.quantizers import QTensor, Quantizer
 from quantedu.recipes import int_absmax
 
@@ -330,7 +330,7 @@ def fixed_point(factor: Any) -> tuple[np.ndarray, np.ndarray]:
     >>> int(multiplier) == 0.75 * 2**31, int(shift)    # 0.375 = 0.75 · 2^−1
     (True, 32)
     """
-    factor = as_real(factor)[0].astype(np.float64)
+    factor = _checks.as_real(factor)[0].astype(np.float64)
     if not ((factor > 0) & (factor < 2**30)).all():
         raise ValueError(
             f"a factor must be above 0 and below 2^30; got {factor.min():g} … {factor.max():g}"
@@ -350,7 +350,10 @@ def requantize(sums: Any, multiplier: Any, shift: Any) -> np.ndarray:
     """
     total, shift = np.asarray(sums).astype(np.int64, casting="safe"), np.asarray(shift)
     if ((total < -INT32) | (total >= INT32)).any() or ((shift < 0) | (shift > 62)).any():
-        raise ValueError(f"sums are of 32 bits, a shift is 0 … 62; got {sums} and {shift}")
+        raise ValueError(
+            f"sums are of 32 bits and a shift, as of `fixed_point`, is 0 … 62; got sums "
+            f"{total.min()} … {total.max()}, shifts {shift.min()} … {shift.max()}"
+        )
     return (total * multiplier + ((np.int64(1) << shift) >> 1)) >> shift
 
 
@@ -664,12 +667,12 @@ class SplitOutliers:
 
     def loud(self, x: Any) -> np.ndarray:
         """Which columns of x [..., n_in] stay as they are: bool [n_in]."""
-        x = as_real(x)[0]
+        x = _checks.as_real(x)[0]
         return (np.abs(x) >= self.threshold).any(axis=tuple(range(x.ndim - 1)))
 
     def __call__(self, x: Any) -> np.ndarray:
         """The x̂ of x [..., n_in]; float32 where x is of integers."""
-        x = as_real(x)[0]
+        x = _checks.as_real(x)[0]
         x_hat = np.array(x, dtype=np.float32 if x.dtype.kind in "biu" else x.dtype)
         rest = ~self.loud(x)
         if rest.any():

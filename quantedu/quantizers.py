@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu import scales
-from quantedu._checks import as_real, first_wrong, require_choice, require_finite
+from quantedu import _checks, scales
 from quantedu.codebooks import Codebook
 from quantedu.formats import FP32, FloatFormat
 from quantedu.layout import Layout, Piece, pack, packed_size, unpack
@@ -104,7 +103,7 @@ class Quantizer:
             if not fits:
                 raise TypeError(f"{name} must be {wanted}, not {getattr(self, name)!r}")
         if not callable(self.encode_with):
-            require_choice("encode_with", self.encode_with, ENCODE_WITH)
+            _checks.require_choice("encode_with", self.encode_with, ENCODE_WITH)
         Layout((1,) * 64, self.axis, self.block_size)  # refuses what no array could have
 
     def __repr__(self) -> str:
@@ -154,14 +153,14 @@ class Quantizer:
         array([[1.],
                [0.]], dtype=float32)
         """
-        x = as_real(x)[0]
+        x = _checks.as_real(x)[0]
         layout = Layout(x.shape, self.axis, self.block_size)
         return self._fit(x, layout, self._center(x), self.scale_rule)
 
     def _center(self, x: np.ndarray) -> np.float32 | None:
         if self.center is None:
             return None
-        require_finite(x)
+        _checks.require_finite(x)
         return np.float32(self.center(x.astype(np.float64)) if x.size else 0)
 
     def _fit(
@@ -171,20 +170,20 @@ class Quantizer:
         scale, zero_point = np.zeros((2, layout.n_rows, layout.groups_per_row), dtype=np.float32)
         affine = False
         if getattr(rule, "__module__", "") != "quantedu.scales":
-            require_finite(x)  # our own rules refuse by themselves
+            _checks.require_finite(x)  # our own rules refuse by themselves
         for row, column, group in layout.pieces(whole=True):
             place = scale[row, group]
             values = _float32(rows[row, column], center)
             try:
                 found, zero = rule(values.reshape(place.size, -1), self.codebook)
             except ValueError:  # the rule saw a part of x: name the place in the whole
-                require_finite(x)
+                _checks.require_finite(x)
                 raise
             place[...] = np.reshape(found, place.shape)
             if np.ndim(zero):
                 zero_point[row, group], affine = np.reshape(zero, place.shape), True
         if not np.isfinite(scale).all():
-            require_finite(x)
+            _checks.require_finite(x)
         _check_scale(scale)
         return scale.reshape(-1, 1), zero_point.reshape(-1, 1) if affine else 0.0
 
@@ -216,7 +215,7 @@ class Quantizer:
         >>> q.codes, q.scale.item(), q.zero_point.item()
         (array([ 0,  5, 15], dtype=uint8), 0.20000000298023224, 5.0)
         """
-        x = as_real(x)[0]
+        x = _checks.as_real(x)[0]
         layout, center = Layout(x.shape, self.axis, self.block_size), self._center(x)
         if scale is None:
             scale, fitted = self._fit(x, layout, center, self.scale_rule)
@@ -224,7 +223,7 @@ class Quantizer:
         else:
             scale = _per_group("scale", scale, layout)
             _check_scale(scale)
-            require_finite(x)
+            _checks.require_finite(x)
         zero_point = self._check_zero_point(zero_point, layout)
         stored, recovered = self._store(scale, x)
         used = scale if self.encode_with == "exact" else recovered
@@ -249,7 +248,7 @@ class Quantizer:
         if wrong.any():
             raise ValueError(
                 f"a zero-point is stored as a code: an integer {book.min:g} … {book.max:g}; "
-                f"got {first_wrong(given, wrong)}"
+                f"got {_checks.first_wrong(given, wrong)}"
             )
         return given
 
@@ -265,8 +264,8 @@ class Quantizer:
         if not storage.subnormals and wrong.any() and 0 not in self.codebook.levels:
             raise ValueError(
                 f"a group of zeros needs a scale 0, which {storage.name} lacks, or a level 0, "
-                f"which {self.codebook!r} lacks; got {first_wrong(scale, wrong)}; choose another "
-                "scale_storage or codebook"
+                f"which {self.codebook!r} lacks; got {_checks.first_wrong(scale, wrong)}; "
+                "choose another scale_storage or codebook"
             )
         codes = storage.encode(scale, overflow="saturate")
         return codes, storage.decode(codes).astype(np.float32)
@@ -689,14 +688,14 @@ def _check_scale(scale: np.ndarray) -> None:
     wrong = ~(np.isfinite(scale) & (scale >= 0))
     if wrong.any():
         raise ValueError(
-            f"a scale must be finite and not negative; got {first_wrong(scale, wrong)}"
+            f"a scale must be finite and not negative; got {_checks.first_wrong(scale, wrong)}"
         )
 
 
 def _per_group(what: str, given: Any, layout: Layout) -> np.ndarray:
     """What was given for all groups or for each, as float32 [n_groups, 1]."""
     with np.errstate(over="ignore"):
-        given = np.asarray(as_real(given)[0], dtype=np.float32)
+        given = np.asarray(_checks.as_real(given)[0], dtype=np.float32)
     if given.size != 1 and given.shape not in ((layout.n_groups, 1), (layout.n_groups,)):
         raise ValueError(
             f"{what} of shape {given.shape} for {layout.n_groups} groups; give one number, or one "

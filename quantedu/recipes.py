@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import require_choice
+from quantedu import _checks
 from quantedu.codebooks import (
     BINARY,
     DYNAMIC8,
@@ -84,7 +84,7 @@ def fp4(
     (Quantizer(FP4 E2M1, absmax, block_size=64), \
 Quantizer(FP4 bitsandbytes, absmax, block_size=64, reciprocal=True))
     """
-    require_choice("dialect", dialect, ("ocp", "bitsandbytes"))
+    _checks.require_choice("dialect", dialect, ("ocp", "bitsandbytes"))
     ocp = dialect == "ocp"
     book = format_codebook(E2M1) if ocp else FP4_BITSANDBYTES
     recipe = Quantizer(book, absmax, axis, block_size, reciprocal=not ocp)
@@ -185,7 +185,7 @@ def mxint8(rule: str = "floor", axis: Any = None) -> Quantizer:
 
 
 def _mx(book: Codebook, rule: str, axis: Any) -> Quantizer:
-    require_choice("rule", rule, tuple(POWER_OF_TWO_RULES))
+    _checks.require_choice("rule", rule, tuple(POWER_OF_TWO_RULES))
     return Quantizer(book, POWER_OF_TWO_RULES[rule], axis, block_size=32, scale_storage=E8M0)
 
 
@@ -257,7 +257,7 @@ def ternary_weights(
     >>> ternary_weights()([4.0, -2.0, 1.2, 0.8]), ternary_weights("absmean")([4.0, -2.0, 1.2, 0.8])
     (array([ 3., -3.,  0.,  0.]), array([ 2., -2.,  2.,  0.]))
     """
-    require_choice("rule", rule, ("twn", "absmean"))
+    _checks.require_choice("rule", rule, ("twn", "absmean"))
     if rule == "absmean":
         return Quantizer(ternary(), mean_abs, axis, block_size)
     return Quantizer(ternary(0.7), mean_abs_above(0.7), axis, block_size, encode_with=mean_abs)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from quantedu._checks import as_real, require_finite
+from quantedu import _checks
 
 Rule = Callable[[Any, Any], tuple[np.ndarray, Any]]
 _PIECE = 2**18  # values worked on at a time, as in `quantedu.layout`
@@ -232,7 +232,7 @@ def mean_abs(groups: Any, codebook: Any) -> tuple[np.ndarray, float]:
     for i in range(0, groups.shape[1], _PIECE):
         total += np.abs(groups[:, i : i + _PIECE]).sum(axis=1, dtype=np.float64, keepdims=True)
     if not np.isfinite(total).all():
-        require_finite(groups)
+        _checks.require_finite(groups)
     return _as_scale(total / max(groups.shape[1], 1)), 0.0
 
 
@@ -375,7 +375,7 @@ def nvfp4_tensor_scale(x: Any) -> np.ndarray:
 
 
 def _as_groups(groups: Any) -> np.ndarray:
-    groups = as_real(groups)[0]
+    groups = _checks.as_real(groups)[0]
     if groups.ndim != 2:
         raise ValueError(
             f"groups must have shape [n_groups, group_size], not {groups.shape}; "
@@ -389,7 +389,7 @@ def _ends(codebook: Any) -> tuple[float, float]:
     """The lowest and the highest level."""
     if hasattr(codebook, "levels"):
         return codebook.min, codebook.max
-    levels = as_real(codebook)[0]
+    levels = _checks.as_real(codebook)[0]
     levels = levels[np.isfinite(levels)]
     if not levels.size:
         raise ValueError(f"levels need a finite number among them; got {codebook!r}")
@@ -410,7 +410,7 @@ def _largest_magnitude(groups: Any) -> np.ndarray:
         largest = np.maximum(largest, reached)
     found = largest.view(np.float32)
     if not np.isfinite(found).all():
-        require_finite(groups)
+        _checks.require_finite(groups)
     return found
 
 
@@ -422,7 +422,7 @@ def _range(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low = np.minimum.reduceat(groups.reshape(-1), starts)[:, None].astype(np.float64)
     high = np.maximum.reduceat(groups.reshape(-1), starts)[:, None].astype(np.float64)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        require_finite(groups)
+        _checks.require_finite(groups)
     return np.minimum(low, 0), np.maximum(high, 0)
 
 

@@ -40,6 +40,14 @@ def test_question_and_minutes_are_those_of_the_chapter(path):
     assert question.lower() in title, title
 
 
+def test_the_map_of_chapter_00_gives_the_same_times():
+    [path] = notebooks.FOLDER.glob("00_*.ipynb")
+    text = "\n".join(cell.source for cell in notebooks.read(path).cells)
+    times = dict(re.findall(r"^\| \[(\d\d)\]\(.*\| (\d+ \| \d+) \|$", text, flags=re.MULTILINE))
+    page = {number: row.split("|")[2:4] for number, row in ROWS[1:]}
+    assert times == {number: " | ".join(map(str.strip, row)) for number, row in page.items()}
+
+
 @pytest.mark.parametrize("number", [number for number, _ in ROWS if int(number) > 1])
 def test_a_chapter_needs_those_that_it_says_it_builds_on(number):
     needs = dict(ROWS)[number].split("|")[1]
