@@ -352,7 +352,7 @@ def requantize(sums: Any, multiplier: Any, shift: Any) -> np.ndarray:
     if ((total < -INT32) | (total >= INT32)).any() or ((shift < 0) | (shift > 62)).any():
         raise ValueError(
             f"sums are of 32 bits and a shift, as of `fixed_point`, is 0 … 62; got sums "
-            f"{total.min()} … {total.max()}, shifts {shift.min()} … {shift.max()}"
+            f"{total.min(initial=0)} … {total.max(initial=0)}, shifts {shift.min()} … {shift.max()}"
         )
     return (total * multiplier + ((np.int64(1) << shift) >> 1)) >> shift
 

@@ -533,7 +533,9 @@ def test_an_integer_network_takes_real_numbers_only(x):
     ("sums", "shift"), [([2**31], 31), ([-(2**31) - 1], 31), ([5], -3), ([5], 63), ([1, 2**40], 31)]
 )
 def test_sums_beyond_32_bits_and_impossible_shifts_are_not_requantized(sums, shift):
-    with pytest.raises(ValueError, match=r"sums are of 32 bits and a shift, .* is 0 … 62; got \["):
+    with pytest.raises(
+        ValueError, match=r"sums are of 32 bits and a shift, .* is 0 … 62; got sums"
+    ):
         ptq.requantize(sums, 2**30, shift)
     assert ptq.requantize([-(2**31), 2**31 - 1], 2**30, 30).tolist() == [-(2**31), 2**31 - 1]
     assert ptq.requantize([-3, -1, 0, 1, 3], 2**30, 31).tolist() == [-1, 0, 0, 1, 2]
